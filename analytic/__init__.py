@@ -1,0 +1,44 @@
+"""The model of the machine and of the transformer.
+
+Pure: no torch, no pytest, no files written. See analytic/README.md.
+"""
+
+from analytic.bound import Bound, least_s, mbu, mfu, pass_bound, sequence_bound
+from analytic.case import Case, Phase
+from analytic.cost import Cost, Operator, case_costs, pass_cost
+from analytic.errors import SpecError
+from analytic.footprint import Footprint, footprint
+from analytic.gpus import GpuSpec, find_gpu, registry
+from analytic.models import ModelSpec, find_config, load_model, preset_names
+from analytic.precision import PRECISIONS, Precision, find_precision
+from analytic.roofs import Ceilings, Roofs
+
+__all__ = [
+    "PRECISIONS",
+    "Bound",
+    "Case",
+    "Ceilings",
+    "Cost",
+    "Footprint",
+    "GpuSpec",
+    "ModelSpec",
+    "Operator",
+    "Phase",
+    "Precision",
+    "Roofs",
+    "SpecError",
+    "case_costs",
+    "find_config",
+    "find_gpu",
+    "find_precision",
+    "footprint",
+    "least_s",
+    "load_model",
+    "mbu",
+    "mfu",
+    "pass_bound",
+    "pass_cost",
+    "preset_names",
+    "registry",
+    "sequence_bound",
+]

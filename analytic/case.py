@@ -1,0 +1,90 @@
+"""A case: one thing to measure, named so that people can read it."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analytic.errors import SpecError, unknown
+from analytic.precision import PRECISIONS
+
+
+class Phase(StrEnum):
+    PREFILL = "prefill"
+    DECODE = "decode"
+    GENERATE = "generate"
+
+
+# Engines that the harness can run.
+ENGINES = ("eager",)
+
+_ID = re.compile(
+    r"(?P<phase>[a-z]+)-b(?P<batch>\d+)-(?P<kind>[pc])(?P<length>\d+)(-n(?P<output>\d+))?"
+    rf"-(?P<precision>{'|'.join(sorted(PRECISIONS, key=len, reverse=True))})-(?P<engine>[a-z0-9]+)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """model x phase x batch x length x precision x engine.
+
+    `length` is the prompt length for prefill and generate, and the number of
+    cached tokens before the step for decode. `output_len` is the number of new
+    tokens of generate(), None for the single passes. Raises SpecError at
+    construction for what cannot be run.
+    """
+
+    model: str
+    phase: Phase
+    batch: int
+    length: int
+    output_len: int | None = None
+    precision: str
+    engine: str = "eager"
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.phase not in tuple(Phase):
+            raise unknown("phase", str(self.phase), tuple(Phase))
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+        if self.engine not in ENGINES:
+            raise unknown("engine", self.engine, ENGINES)
+        if self.batch < 1 or self.length < 1:
+            raise SpecError(f"batch {self.batch} and length {self.length} must be at least 1")
+        if (self.phase is Phase.GENERATE) != (self.output_len is not None):
+            raise SpecError(f"output_len {self.output_len} does not go with phase {self.phase}")
+        if self.output_len is not None and self.output_len < 2:
+            raise SpecError(f"output_len {self.output_len}: generate() needs at least 2 tokens")
+
+    @property
+    def id(self) -> str:
+        """Such as decode-b1-c512-nf4-eager: the pytest id and the file name."""
+        kind = "c" if self.phase is Phase.DECODE else "p"
+        output = f"-n{self.output_len}" if self.output_len is not None else ""
+        return f"{self.phase}-b{self.batch}-{kind}{self.length}{output}-{self.precision}-{self.engine}"
+
+    @property
+    def new_tokens(self) -> int:
+        """Tokens that the case produces logits or output for, over the batch."""
+        per_sequence = {Phase.PREFILL: self.length, Phase.DECODE: 1}
+        return self.batch * per_sequence.get(self.phase, self.output_len or 0)
+
+    @classmethod
+    def parse(cls, case_id: str, *, model: str, why: str = "") -> "Case":
+        """The case that an id names. Raises SpecError for an id of another form."""
+        match = _ID.fullmatch(case_id)
+        if match is None or match["phase"] not in tuple(Phase):
+            raise SpecError(f"case id {case_id!r} is not of the form decode-b1-c512-nf4-eager")
+        case = cls(
+            model=model,
+            phase=Phase(match["phase"]),
+            batch=int(match["batch"]),
+            length=int(match["length"]),
+            output_len=int(match["output"]) if match["output"] else None,
+            precision=match["precision"],
+            engine=match["engine"],
+            why=why,
+        )
+        if case.id != case_id:
+            raise SpecError(f"case id {case_id!r} should read {case.id!r}")
+        return case

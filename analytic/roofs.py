@@ -1,0 +1,69 @@
+"""Roofs: what a machine can do at most, by datasheet or by measurement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analytic.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roofs:
+    """A memory roof in bytes/s and one compute roof in FLOP/s per dtype."""
+
+    label: str
+    bytes_per_s: float
+    flops_per_s: Mapping[str, float]
+
+    def peak(self, dtype: str) -> float:
+        """The compute roof of `dtype`, FLOP/s. Raises SpecError without one."""
+        try:
+            return self.flops_per_s[dtype]
+        except KeyError:
+            raise SpecError(
+                f"{self.label} has no {dtype} compute roof; it has: {', '.join(sorted(self.flops_per_s))}"
+            ) from None
+
+    def ridge_point(self, dtype: str) -> float:
+        """The operational intensity (FLOP/byte) at which the two roofs meet."""
+        return self.peak(dtype) / self.bytes_per_s
+
+    def attainable(self, intensity: float, dtype: str) -> float:
+        """FLOP/s attainable at an operational intensity in FLOP/byte
+        (Williams, Waterman, Patterson 2009)."""
+        return min(self.peak(dtype), intensity * self.bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceilings:
+    """What this machine reached today: lower lines under the datasheet's roofs.
+
+    `copy_bytes_per_s` counts bytes read plus bytes written; `read_bytes_per_s`
+    is a matrix streamed once by a matrix-vector product; `gemm_flops_per_s`
+    holds one rate per dtype.
+    """
+
+    device: str
+    copy_bytes_per_s: float
+    read_bytes_per_s: float
+    gemm_flops_per_s: Mapping[str, float]
+
+    @property
+    def roofs(self) -> Roofs:
+        return Roofs(
+            label="measured ceilings",
+            bytes_per_s=max(self.copy_bytes_per_s, self.read_bytes_per_s),
+            flops_per_s=self.gemm_flops_per_s,
+        )
+
+    def raised(self, other: "Ceilings") -> "Ceilings":
+        """The higher of both, line by line: a ceiling is what was ever reached."""
+        dtypes = {*self.gemm_flops_per_s, *other.gemm_flops_per_s}
+        return Ceilings(
+            device=self.device,
+            copy_bytes_per_s=max(self.copy_bytes_per_s, other.copy_bytes_per_s),
+            read_bytes_per_s=max(self.read_bytes_per_s, other.read_bytes_per_s),
+            gemm_flops_per_s={
+                d: max(self.gemm_flops_per_s.get(d, 0.0), other.gemm_flops_per_s.get(d, 0.0))
+                for d in sorted(dtypes)
+            },
+        )

@@ -1,0 +1,36 @@
+"""Numbers as text. The only module that turns units into prefixes.
+
+GB is 1e9 bytes and GiB 2**30; rates and counts take decimal prefixes.
+"""
+
+_PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def scaled(value: float, unit: str, *, digits: int = 4) -> str:
+    """`value` with a decimal prefix: scaled(1.43e10, "FLOP") == "14.3 GFLOP"."""
+    for factor, prefix in _PREFIXES:
+        if abs(value) >= factor:
+            return f"{value / factor:.{digits}g} {prefix}{unit}"
+    return f"{value:.{digits}g} {unit}"
+
+
+def seconds(value: float | None) -> str:
+    """A time in the unit that suits it; a dash where it was not measured."""
+    if value is None:
+        return "–"
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3f} {unit}" if value < 100 * factor else f"{value / factor:.1f} {unit}"
+    return f"{value * 1e9:.1f} ns"
+
+
+def gib(value: float) -> str:
+    return f"{value / 2**30:.2f} GiB"
+
+
+def percent(value: float | None, *, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def signed_percent(value: float) -> str:
+    return f"{100 * value:+.2f} %"

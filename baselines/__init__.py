@@ -1,0 +1,1 @@
+"""Records, the store of baselines, and verdicts. See baselines/README.md."""

@@ -1,0 +1,74 @@
+"""The band in which the achieved fraction of the bound is expected to lie."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from analytic import Case
+from baselines.codec import FormatError
+
+TABLE = Path(__file__).parent / "bands.toml"
+METRICS = ("lower_s/device_s", "lower_s/wall_s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """`gpu` is a registry key or "cpu"; `model` and `cases` are shell patterns
+    over model names and case ids. `published` marks a band that rests on other
+    people's figures rather than on a run of this harness."""
+
+    gpu: str
+    model: str
+    cases: str
+    metric: str
+    low: float
+    high: float
+    reason: str
+    source: str
+    published: bool = False
+
+    def covers(self, gpu: str, case: Case) -> bool:
+        return gpu == self.gpu and fnmatchcase(case.model, self.model) and fnmatchcase(case.id, self.cases)
+
+
+def read_bands(path: Path) -> tuple[Band, ...]:
+    """Every band of a file. Raises FormatError that names the file and the row."""
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("band", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FormatError(f"{path}: {error}") from error
+    return tuple(_band(row, f"{path}: band {i}") for i, row in enumerate(rows, start=1))
+
+
+def _band(row: dict[str, Any], where: str) -> Band:
+    known = {f.name for f in fields(Band)}
+    if wrong := sorted(set(row) - known):
+        raise FormatError(f"{where}: unknown key {wrong[0]!r}; known: {', '.join(sorted(known))}")
+    try:
+        band = Band(**row)
+    except TypeError as error:
+        raise FormatError(f"{where}: {error}") from error
+    if band.metric not in METRICS:
+        raise FormatError(f"{where}: metric {band.metric!r} is none of {', '.join(METRICS)}")
+    if not 0 < band.low < band.high:
+        raise FormatError(f"{where}: low {band.low} and high {band.high} make no band")
+    return band
+
+
+@cache
+def bands() -> tuple[Band, ...]:
+    """The bands that Roofgate ships."""
+    return read_bands(TABLE)
+
+
+def find_band(rows: Sequence[Band], *, gpu: str, case: Case) -> Band | None:
+    """The one band for a case. Raises FormatError where two cover it."""
+    covering = [band for band in rows if band.covers(gpu, case)]
+    if len(covering) > 1:
+        patterns = ", ".join(repr(b.cases) for b in covering)
+        raise FormatError(f"two bands cover {case.id} of {case.model} on {gpu}: {patterns}")
+    return covering[0] if covering else None

@@ -1,0 +1,103 @@
+"""A run's folder: what was planned, what was observed, what was judged.
+
+run.json            when, from which commit, the plan, what was skipped and why
+records/<case>.json written as each case ends, so a crash keeps the rest
+verdicts.json       the verdicts that were given
+records.csv         one line a case, for spreadsheets
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analytic import Case, Ceilings
+from baselines import codec
+from baselines.codec import FormatError
+from baselines.record import SCHEMA, Record
+from baselines.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A case that the run set out to measure; `not_run` says why it did not."""
+
+    case: Case
+    lane: str
+    not_run: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What is known of a run as a whole. `command` is pytest's arguments."""
+
+    schema: int = SCHEMA
+    id: str
+    started: str
+    commit: str
+    dirty: bool
+    command: str
+    planned: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """The verdicts given at the end of a run, with the policy and the baselines by digest."""
+
+    schema: int = SCHEMA
+    policy_digest: str
+    verdicts: tuple[Verdict, ...]
+
+
+class RunFolder:
+    """Reads and writes one run's folder. Made on the first write, not before."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def exists(self) -> bool:
+        return (self.path / "run.json").is_file()
+
+    def info(self) -> RunInfo:
+        """Raises FormatError where the folder holds no usable run.json."""
+        if not self.exists():
+            raise FormatError(f"{self.path}: not a run's folder: it has no run.json")
+        return codec.read(RunInfo, self.path / "run.json")
+
+    def write_info(self, info: RunInfo) -> None:
+        codec.write(info, self.path / "run.json")
+
+    def note_not_run(self, case: Case, reason: str) -> None:
+        """Stores why a planned case was not measured."""
+        info = self.info()
+        planned = tuple(replace(p, not_run=reason) if p.case.id == case.id else p for p in info.planned)
+        self.write_info(replace(info, planned=planned))
+
+    def write_record(self, record: Record) -> Path:
+        path = self.path / "records" / f"{record.case.id}.json"
+        codec.write(record, path)
+        return path
+
+    def records(self) -> tuple[Record, ...]:
+        """Every record, in the order of the plan. Raises FormatError."""
+        read = [codec.read(Record, p) for p in sorted((self.path / "records").glob("*.json"))]
+        order = {p.case.id: i for i, p in enumerate(self.info().planned)}
+        return tuple(sorted(read, key=lambda r: order.get(r.case.id, len(order))))
+
+    def write_verdicts(self, verdicts: Verdicts) -> None:
+        codec.write(verdicts, self.path / "verdicts.json")
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts given at the end of the run; none where it was not judged."""
+        path = self.path / "verdicts.json"
+        return codec.read(Verdicts, path).verdicts if path.is_file() else ()
+
+
+def run_ceilings(records: tuple[Record, ...]) -> Ceilings | None:
+    """What the machine ever reached during a run: the ceilings' maximum."""
+    highest: Ceilings | None = None
+    for record in records:
+        if record.ceilings is not None:
+            highest = record.ceilings if highest is None else highest.raised(record.ceilings)
+    return highest

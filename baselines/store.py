@@ -1,0 +1,141 @@
+"""The store of baselines: one JSON file per case, its sessions inside."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from baselines import codec
+from baselines.codec import FormatError
+from baselines.record import SCHEMA, HardKey, Record, SoftKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One fresh process's samples of a case, in seconds."""
+
+    run: str
+    started: str
+    commit: str
+    soft: SoftKey
+    wall_s: tuple[float, ...]
+    device_s: tuple[float, ...] | None
+
+    @property
+    def wall_median_s(self) -> float:
+        return median(self.wall_s)
+
+    @property
+    def device_median_s(self) -> float | None:
+        return median(self.device_s) if self.device_s else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """The sessions of one case under one hard key. `written` and `command` say
+    when and how they were taken."""
+
+    schema: int = SCHEMA
+    case: str
+    model: str
+    gpu: str
+    written: str
+    command: str
+    hard: HardKey
+    sessions: tuple[Session, ...]
+
+    @property
+    def device_medians_s(self) -> tuple[float, ...]:
+        return tuple(s.device_median_s for s in self.sessions if s.device_median_s is not None)
+
+    @property
+    def wall_medians_s(self) -> tuple[float, ...]:
+        return tuple(s.wall_median_s for s in self.sessions)
+
+
+def session_of(record: Record) -> Session:
+    return Session(
+        run=record.run,
+        started=record.started,
+        commit=record.commit,
+        soft=record.soft,
+        wall_s=record.measurement.wall_s,
+        device_s=record.measurement.device_s,
+    )
+
+
+def baseline_of(records: Sequence[Record], *, written: str, command: str) -> Baseline:
+    """A baseline from one record per session.
+
+    Raises FormatError where the sessions are not of one case under one hard key.
+    """
+    first = records[0]
+    for record in records:
+        if (record.case.id, record.hard) != (first.case.id, first.hard):
+            raise FormatError(
+                f"{first.case.id}: session {record.run} has another hard key than {first.run}: "
+                f"{', '.join(differing(first.hard, record.hard)) or 'another case'}"
+            )
+    return Baseline(
+        case=first.case.id,
+        model=first.case.model,
+        gpu=first.gpu,
+        written=written,
+        command=command,
+        hard=first.hard,
+        sessions=tuple(session_of(r) for r in records),
+    )
+
+
+def differing(stored: object, measured: object) -> list[str]:
+    """The fields of two keys that differ, each with both values."""
+    names = getattr(stored, "__slots__", ())
+    return [
+        f"{n} {getattr(stored, n)!r} -> {getattr(measured, n)!r}"
+        for n in names
+        if getattr(stored, n) != getattr(measured, n)
+    ]
+
+
+class Store:
+    """A folder <gpu>/<model>/<case-id>.json. Makes nothing until it writes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, record: Record) -> Path:
+        return self.root / record.gpu / record.case.model / f"{record.case.id}.json"
+
+    def load(self, record: Record) -> Baseline | None:
+        """The baseline of a record's case; None where none is stored.
+
+        Raises FormatError for a file that cannot be used; it is never overwritten.
+        """
+        path = self.path(record)
+        if not path.exists():
+            return None
+        baseline = codec.read(Baseline, path)
+        if baseline.case != record.case.id:
+            raise FormatError(f"{path}: holds case {baseline.case}, not {record.case.id}")
+        for session in baseline.sessions:
+            if not session.wall_s or min((*session.wall_s, *(session.device_s or ()))) <= 0:
+                raise FormatError(f"{path}: session {session.run} holds a time that is not positive")
+        return baseline
+
+    def write(self, records: Sequence[Record], *, written: str, command: str) -> Path:
+        """Replaces the baseline of one case by these sessions, atomically.
+
+        Raises FormatError, and writes nothing, where the stored file is damaged.
+        """
+        self.load(records[0])
+        path = self.path(records[0])
+        codec.write(baseline_of(records, written=written, command=command), path)
+        return path
+
+
+def digest(path: Path) -> str | None:
+    """A short digest of a stored file; None where there is none."""
+    if not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""From records to what people see; needs no GPU. See reports/README.md."""
