@@ -5,7 +5,7 @@ Pure: no torch, no pytest, no files written. See analytic/README.md.
 
 from analytic.bound import Bound, least_s, mbu, mfu, pass_bound, sequence_bound
 from analytic.case import Case, Phase
-from analytic.cost import Cost, Operator, case_costs, pass_cost
+from analytic.cost import Cost, Operator, case_costs, merged, pass_cost
 from analytic.errors import SpecError
 from analytic.footprint import Footprint, footprint
 from analytic.gpus import GpuSpec, find_gpu, registry
@@ -35,6 +35,7 @@ __all__ = [
     "least_s",
     "load_model",
     "mbu",
+    "merged",
     "mfu",
     "pass_bound",
     "pass_cost",

@@ -139,8 +139,10 @@ def _print_bounds(
         ("FLOPs", text.scaled(cost.flops, "FLOP")),
         (
             "bytes",
-            f"{text.scaled(cost.bytes, 'B')} (weights {text.scaled(cost.weight_bytes, 'B')}, "
-            f"KV {text.scaled(cost.kv_bytes, 'B')})",
+            (
+                f"{text.scaled(cost.bytes, 'B')} (weights {text.scaled(cost.weight_bytes, 'B')}, "
+                f"KV {text.scaled(cost.kv_bytes, 'B')})"
+            ),
         ),
         ("intensity", f"{cost.intensity:.1f} FLOP/B (ridge point {bound.ridge_point:.1f})"),
         ("compute", text.seconds(bound.compute_s)),

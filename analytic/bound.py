@@ -54,7 +54,7 @@ def sequence_bound(costs: Sequence[Cost], roofs: Roofs) -> Bound:
         compute_s=sum(compute),
         memory_s=sum(memory),
         lower_s=lower,
-        serial_s=serial,
+        serial_s=max(serial, lower),  # equal but for rounding where one roof bounds every operator
         intensity=flops / moved,
         ridge_point=roofs.ridge_point(costs[0].math),
         attainable_flops_per_s=flops / lower,

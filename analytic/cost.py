@@ -101,6 +101,7 @@ def pass_cost(
     B, q, L, D = batch, new_tokens, model.n_layers, model.d_model  # noqa: N806 - the alphabet above
     H, h, V = model.n_heads, model.d_head, model.vocab_size  # noqa: N806 - the alphabet above
     cached = model.cached_tokens(context_len)
+    written = model.cached_tokens(q)  # of new tokens past the window, only those that stay
     kv = cached + q
     rows = B if logits == "last" else B * q
     # Looking up more rows than there are reads each of them once.
@@ -141,7 +142,7 @@ def pass_cost(
                 "attention",
                 count=L,
                 flops=4 * B * H * h * q * kv * L,  # scores and their product with V
-                kv_bytes=2 * B * (cached + q) * model.d_kv * precision.kv_bytes * L,
+                kv_bytes=2 * B * (cached + written) * model.d_kv * precision.kv_bytes * L,
             ),
             linears["o_proj"],
             linears["gate_proj"],
@@ -170,6 +171,30 @@ def case_costs(model: ModelSpec, case: Case, precision: Precision) -> tuple[Cost
 
 def _pass(model: ModelSpec, case: Case, precision: Precision, *, new: int, cached: int) -> Cost:
     return pass_cost(model, batch=case.batch, new_tokens=new, context_len=cached, precision=precision)
+
+
+def merged(costs: Sequence[Cost]) -> Cost:
+    """Passes that run one after another, as one: operator by operator, summed.
+
+    Its bound would assume overlap between the passes; sequence_bound does not.
+    """
+    return Cost(
+        batch=costs[0].batch,
+        new_tokens=sum(cost.new_tokens for cost in costs),
+        context_len=costs[0].context_len,
+        math=costs[0].math,
+        operators=tuple(
+            Operator(
+                name=same[0].name,
+                count=sum(op.count for op in same),
+                math=same[0].math,
+                flops=sum(op.flops for op in same),
+                weight_bytes=sum(op.weight_bytes for op in same),
+                kv_bytes=sum(op.kv_bytes for op in same),
+            )
+            for same in zip(*(cost.operators for cost in costs), strict=True)
+        ),
+    )
 
 
 def total_flops(costs: Sequence[Cost]) -> int:

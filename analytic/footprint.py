@@ -49,8 +49,9 @@ def footprint(model: ModelSpec, case: Case, precision: Precision, *, materialise
     mlp = (4 * model.d_ff + 3 * model.d_model) * tokens * width
     scores = 0
     if materialised_scores:
-        scores = 2 * case.batch * model.n_heads * q * held * DTYPE_BYTES["fp32"]
-        scores += 2 * case.batch * model.d_q * held * DTYPE_BYTES["fp32"]  # K, V repeated, fp32
+        attended = max(held, q)  # a prefill past the sliding window still scores all its tokens
+        scores = 2 * case.batch * model.n_heads * q * attended * DTYPE_BYTES["fp32"]
+        scores += 2 * case.batch * model.d_q * attended * DTYPE_BYTES["fp32"]  # K, V repeated, fp32
     unpacked = 0
     if precision.quantised:
         unpacked = max(rows * cols for _, rows, cols in model.layer_linears) * width

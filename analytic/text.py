@@ -34,3 +34,25 @@ def percent(value: float | None, *, digits: int = 1) -> str:
 
 def signed_percent(value: float) -> str:
     return f"{100 * value:+.2f} %"
+
+
+def ratio(value: float | None) -> str:
+    """A gain or a speed-up: ratio(2.914) == "2.91×"."""
+    return "–" if value is None else f"{value:.2f}×"
+
+
+def tokens_per_s(value: float | None) -> str:
+    """A rate without its unit, for a column that names it: three digits at least."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
+
+
+def spread(value: float, sd: float | None) -> str:
+    """A time and the standard deviation of its samples, where there are several."""
+    return seconds(value) if sd is None else f"{seconds(value)} ± {seconds(sd)}"
+
+
+def tera(value: float) -> str:
+    """A count or rate in 1e12, without its unit, for a column or an axis that names it."""
+    return f"{value / 1e12:.3g}"

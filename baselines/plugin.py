@@ -1,0 +1,146 @@
+"""pytest's side of records and verdicts: where a run is kept, and how it is judged.
+
+Other rooms meet here through the session's state (`state(config)`): the folder
+of the run, the store, and the judgement, made once when it is first asked for.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from baselines.judging import Judged, judge_folder
+from baselines.run import RunFolder
+from baselines.store import Store
+
+DEFAULT_STORE = Path("baselines") / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("roofgate")
+    group.addoption(
+        "--perf-run",
+        metavar="FOLDER",
+        help="judge and report the records of an earlier run; nothing is measured, no GPU is needed",
+    )
+    group.addoption(
+        "--perf-out", metavar="FOLDER", help="where this run is kept (default: runs/<time>-<commit>)"
+    )
+    group.addoption(
+        "--perf-baselines",
+        metavar="FOLDER",
+        help=f"the store of baselines (default: {DEFAULT_STORE} under the root)",
+    )
+    group.addoption(
+        "--perf-update",
+        choices=("missing",),
+        help="missing: store this session as the baseline of cases that have none, if the run passes",
+    )
+    group.addoption(
+        "--perf-strict",
+        action="store_true",
+        help="fail also on what could not be judged: invalid, incomparable, no baseline, not measured",
+    )
+
+
+@dataclass(slots=True)
+class PerfState:
+    """What a session knows of its run. `judged_items` are the cases whose
+    verdict a pytest item has given."""
+
+    store: Store
+    folder: RunFolder | None
+    stored: bool
+    judged: Judged | None = None
+    judged_items: set[str] = field(default_factory=set)
+
+    def judge(self) -> Judged:
+        """Every verdict of the run; the first call makes them."""
+        if self.folder is None or not self.folder.exists():
+            raise pytest.UsageError(
+                "there is no run to judge: measure one in the same session, "
+                "or name a run's folder with --perf-run"
+            )
+        if self.judged is None:
+            self.judged = judge_folder(self.folder, self.store)
+        return self.judged
+
+
+STATE = pytest.StashKey[PerfState]()
+
+
+def state(config: pytest.Config) -> PerfState:
+    return config.stash[STATE]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given, out = config.getoption("--perf-run"), config.getoption("--perf-out")
+    if given and out:
+        raise pytest.UsageError("--perf-run judges an earlier run, --perf-out keeps a new one: give one")
+    folder = None
+    if given:
+        folder = RunFolder(Path(given))
+        if not folder.exists():
+            raise pytest.UsageError(f"--perf-run {given}: not a run's folder: it has no run.json")
+    elif out:
+        folder = RunFolder(Path(out))
+        if folder.exists():
+            raise pytest.UsageError(f"--perf-out {out}: already holds a run; name a new folder")
+    root = config.getoption("--perf-baselines")
+    store = Store(Path(root) if root else config.rootpath / DEFAULT_STORE)
+    config.stash[STATE] = PerfState(store=store, folder=folder, stored=bool(given))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Verdicts that no item has given still count; then --perf-update."""
+    config = session.config
+    perf = state(config)
+    if perf.folder is None or not perf.folder.exists() or perf.stored:
+        return
+    strict = bool(config.getoption("--perf-strict"))
+    if unseen := _failing_unseen(perf, strict=strict):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        config.stash[NOTES].append(f"failing verdicts that no test item gave: {', '.join(unseen)}")
+    if config.getoption("--perf-update") == "missing":
+        config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
+
+
+def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:
+    from baselines.verdict import Outcome
+
+    judged = perf.judge()
+    failing = [v.case for v in judged.verdicts if v.outcome(strict=strict) is Outcome.FAILS]
+    return sorted({*failing, *judged.damaged} - perf.judged_items)
+
+
+def _store_missing(perf: PerfState, *, passed: bool) -> str:
+    """Stores cases that have no baseline; says what it did. A failed run stores nothing."""
+    from baselines.verdict import Status
+
+    if not passed:
+        return "--perf-update missing: nothing stored, the run did not pass"
+    judged = perf.judge()
+    usable = {v.case for v in judged.verdicts if v.status is not Status.INVALID}
+    written = []
+    for derived in judged.derived:
+        record = derived.record
+        if record.case.id in usable and perf.store.load(record) is None:
+            when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+            perf.store.write([record], written=when, command="pytest --perf-update missing")
+            written.append(record.case.id)
+    return f"--perf-update missing: stored {len(written)} baselines in {perf.store.root}"
+
+
+NOTES = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[NOTES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for note in config.stash.get(NOTES, []):
+        terminalreporter.write_line(f"roofgate: {note}")

@@ -1,0 +1,7 @@
+pytest_plugins = (
+    "pytester",
+    "analytic.plugin",
+    "baselines.plugin",
+    "reports.plugin",
+    "perf_tests.plugin",
+)

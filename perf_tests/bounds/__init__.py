@@ -1,0 +1,1 @@
+"""Tests of the model in analytic/: no torch, no GPU, seconds."""

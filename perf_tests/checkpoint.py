@@ -1,0 +1,110 @@
+"""Which model is measured, and where its weights come from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analytic import Precision, SpecError, find_config, load_model
+from analytic.models import ModelSpec, read_config
+
+RANDOM = "random weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A model's shapes and config, and its weights: `checkpoint` is None for
+    random weights, else a hub id or a folder, at `revision` where one is named."""
+
+    spec: ModelSpec
+    config: dict[str, Any]
+    checkpoint: str | None = None
+    revision: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What a fingerprint says of the weights."""
+        if self.checkpoint is None:
+            return RANDOM
+        return f"{self.checkpoint}@{self.revision}" if self.revision else self.checkpoint
+
+
+def random_source(model: str) -> Source:
+    """A preset's name, a config.json or its folder. Raises SpecError."""
+    spec = load_model(model)
+    return Source(spec=spec, config=json.loads(find_config(model).read_text(encoding="utf-8")))
+
+
+def checkpoint_source(name: str) -> Source:
+    """A hub id or a folder, optionally with @REVISION; reads its config only.
+
+    Raises SpecError where there is no such checkpoint or this machine may not
+    have it, with what to do. It never falls back to random weights.
+    """
+    from transformers import AutoConfig
+
+    checkpoint, _, revision = name.partition("@")
+    try:
+        config = AutoConfig.from_pretrained(
+            checkpoint, revision=revision or None, trust_remote_code=False
+        ).to_dict()
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise SpecError(
+            f"--perf-checkpoint {name}: {first_line} Give a folder that holds config.json and "
+            "*.safetensors, or a hub id; a gated model needs its licence accepted and HF_TOKEN set; "
+            "offline, the model must be in HF_HOME"
+        ) from error
+    slug = Path(checkpoint).name.lower()
+    return Source(
+        spec=read_config(config, name=slug, source=f"{checkpoint}/config.json"),
+        config=config,
+        checkpoint=checkpoint,
+        revision=revision or None,
+    )
+
+
+def torch_dtype(name: str) -> Any:
+    import torch
+
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[name]
+
+
+def quantisation(precision: Precision) -> Any:
+    """The BitsAndBytesConfig for a precision; None for an unquantised one."""
+    if not precision.quantised:
+        return None
+    from transformers import BitsAndBytesConfig
+
+    if precision.name == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    # Both defaults of transformers are wrong here: fp4, and products in fp32.
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch_dtype(precision.compute),
+        bnb_4bit_use_double_quant=precision.name == "nf4-dq",
+    )
+
+
+def load(source: Source, precision: Precision, device: str) -> Any:
+    """The model, ready to run on `device` ("cuda:0", "cpu"), in eval mode."""
+    if source.checkpoint is None:
+        from perf_tests.random_weights import build
+
+        model = build(source.config, precision, device)
+    else:
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(
+            source.checkpoint,
+            revision=source.revision,
+            dtype=torch_dtype(precision.model),
+            device_map={"": device},
+            quantization_config=quantisation(precision),
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    model.eval()
+    return model

@@ -1,0 +1,136 @@
+"""Which items there are, in which order, and which lanes have run.
+
+Measure items make records and fail only where measuring failed; verdict items
+(test_verdict.py) come last and judge.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytic import Case, Phase, SpecError
+from baselines.plugin import NOTES, state
+from baselines.run import Planned
+from perf_tests.cases import LANES, lane_cases
+
+PHASE_MARK = "measures"
+VERDICT_MARK = "judges"
+RAN = pytest.StashKey[dict[str, bool]]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    measures = metafunc.definition.get_closest_marker(PHASE_MARK)
+    judges = metafunc.definition.get_closest_marker(VERDICT_MARK)
+    if measures is None and judges is None:
+        return
+    phases = tuple(Phase) if measures is None else (Phase(measures.args[0]),)
+    metafunc.parametrize(
+        "case",
+        [
+            pytest.param(p.case, id=p.case.id, marks=getattr(pytest.mark, p.lane))
+            for p in _planned(metafunc.config)
+            if p.case.phase in phases
+        ],
+    )
+
+
+def _planned(config: pytest.Config) -> list[Planned]:
+    """The cases of a stored run, else those of every lane."""
+    perf = state(config)
+    if perf.stored and perf.folder is not None:
+        return list(perf.folder.info().planned)
+    try:
+        name = _model_name(config)
+        return [Planned(case=c, lane=lane) for lane in LANES for c in lane_cases(lane, model=name)]
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _model_name(config: pytest.Config) -> str | None:
+    from perf_tests.checkpoint import random_source
+
+    if model := config.getoption("--perf-model"):
+        return random_source(model).spec.name
+    if checkpoint := config.getoption("--perf-checkpoint"):
+        return Path(checkpoint.partition("@")[0]).name.lower()
+    return None
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("case") if callspec else None
+
+
+def lane_of(item: pytest.Item) -> str:
+    return next(lane for lane in LANES if item.get_closest_marker(lane))
+
+
+def is_measure(item: pytest.Item) -> bool:
+    return item.get_closest_marker(PHASE_MARK) is not None
+
+
+def is_verdict(item: pytest.Item) -> bool:
+    return item.get_closest_marker(VERDICT_MARK) is not None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Measure items by lane and precision, so that a model is loaded once; verdicts last."""
+
+    def place(item: pytest.Item) -> tuple[Any, ...]:
+        if is_verdict(item):
+            return (2,)
+        case = case_of(item)
+        if not is_measure(item) or case is None:
+            return (0,)
+        return (1, LANES.index(lane_of(item)), case.precision, tuple(Phase).index(case.phase))
+
+    items.sort(key=place)
+    measured = [item for item in items if is_measure(item)]
+    if not measured:
+        return
+    perf = state(config)
+    if perf.stored:
+        skip = pytest.mark.skip(reason=f"records are read from {perf.folder}")
+        for item in measured:
+            item.add_marker(skip)
+        return
+    for flag in ("benchmark_only", "benchmark_skip", "benchmark_disable"):
+        if config.getoption(flag, default=False):
+            option = f"--{flag.replace('_', '-')}"
+            why = "would skip the verdicts" if flag == "benchmark_only" else "would measure nothing"
+            raise pytest.UsageError(f"{option} {why}; leave it out, or deselect with -m 'not (cpu or gpu)'")
+    if config.getoption("numprocesses", default=None):
+        raise pytest.UsageError("pytest-xdist would measure cases side by side; run without -n")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Notes the lanes that were asked for by name, and have not run yet."""
+    config = session.config
+    # `-m gpu` asks for the gpu lane; `-m 'not gpu'` leaves none of its items.
+    wanted = set(re.findall(r"\w+", config.getoption("markexpr", default="") or ""))
+    lanes = {lane_of(item) for item in session.items if is_measure(item) or is_verdict(item)}
+    config.stash[RAN] = dict.fromkeys(sorted(wanted & lanes), False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    report = yield
+    ran = item.config.stash.get(RAN, {})
+    counts = is_measure(item) or (is_verdict(item) and state(item.config).stored)
+    if counts and call.when == "call" and not report.skipped and lane_of(item) in ran:
+        ran[lane_of(item)] = True
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    for lane, ran in config.stash.get(RAN, {}).items():
+        if ran or (lane == "gpu" and config.getoption("--perf-allow-no-gpu")):
+            continue
+        config.stash[NOTES].append(f"-m {lane} was asked for, and nothing of it ran")
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,216 @@
+"""The fixtures that measure a case and give its verdict."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytic import Bound, Case, Ceilings, GpuSpec, ModelSpec, Roofs, load_model, text
+from baselines.plugin import PerfState, state
+from baselines.record import Record
+from baselines.run import Planned, RunFolder, RunInfo
+from baselines.verdict import Verdict
+from perf_tests.cases import LANES, default_model
+from perf_tests.collecting import PHASE_MARK, case_of, is_measure, lane_of
+
+HARNESSES = pytest.StashKey[dict[str, Any]]()
+
+
+@pytest.fixture
+def lane(request: pytest.FixtureRequest) -> str | None:
+    """The lane that a test is marked for; None for one that measures nothing."""
+    return next((lane for lane in LANES if request.node.get_closest_marker(lane)), None)
+
+
+@pytest.fixture
+def harness(lane: str | None, pytestconfig: pytest.Config) -> Any:
+    """The lane's harness; skips with the reason where it cannot run here. A test
+    of no lane gets the CPU's."""
+    lane = lane or "cpu"
+    from perf_tests.gpu_presence import gpu_problem, torch_problem
+
+    problem = gpu_problem() if lane == "gpu" else torch_problem()
+    if problem:
+        pytest.skip(problem)
+    harnesses = pytestconfig.stash.setdefault(HARNESSES, {})
+    if lane not in harnesses:
+        harnesses[lane] = _open_harness(lane, pytestconfig)
+    return harnesses[lane]
+
+
+def _open_harness(lane: str | None, config: pytest.Config) -> Any:
+    from perf_tests.checkpoint import checkpoint_source, random_source
+    from perf_tests.device import open_device
+    from perf_tests.fingerprint import commit
+    from perf_tests.harness import Harness
+
+    if name := config.getoption("--perf-checkpoint"):
+        source = checkpoint_source(name)
+    else:
+        source = random_source(config.getoption("--perf-model") or default_model(lane))
+    return Harness(device=open_device(lane), source=source, commit=commit(config.rootpath))
+
+
+@pytest.fixture
+def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
+    """The folder of this session's run, made when its first case is to be measured."""
+    config = request.config
+    perf = state(config)
+    if perf.folder is not None and perf.folder.exists():
+        return perf.folder
+    now = dt.datetime.now(dt.UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}-{harness.commit.hash}"
+    if perf.folder is None:
+        perf.folder = RunFolder(_fresh(config.rootpath / "runs" / run_id))
+    planned = (Planned(case=case_of(i), lane=lane_of(i)) for i in request.session.items if is_measure(i))
+    perf.folder.write_info(
+        RunInfo(
+            id=run_id,
+            started=now.isoformat(timespec="seconds"),
+            commit=harness.commit.hash,
+            dirty=harness.commit.dirty,
+            command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
+            planned=tuple(planned),
+        )
+    )
+    return perf.folder
+
+
+def _fresh(path: Path) -> Path:
+    """`path`, with a number behind it if a run of the same second is there."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_harnesses(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Frees the models at the end of the session."""
+    yield
+    for opened in pytestconfig.stash.get(HARNESSES, {}).values():
+        opened.close()
+
+
+@pytest.fixture
+def model_spec(case: Case, request: pytest.FixtureRequest) -> ModelSpec:
+    """The shapes of the case's model: the lane's own, where the lane measures it."""
+    if request.node.get_closest_marker(PHASE_MARK):
+        return request.getfixturevalue("harness").source.spec
+    return load_model(case.model)
+
+
+@pytest.fixture
+def gpu_name(lane: str | None, request: pytest.FixtureRequest) -> str:
+    """--perf-gpu; else the GPU at hand, for a test of the gpu lane."""
+    if name := request.config.getoption("--perf-gpu"):
+        return name
+    if lane == "gpu":
+        return request.getfixturevalue("harness").device.key
+    raise pytest.UsageError(
+        "the bound of a test needs a GPU: mark the test gpu, or pass --perf-gpu t4 "
+        "(see `python -m analytic gpus`)"
+    )
+
+
+@pytest.fixture
+def ceilings(harness: Any) -> Ceilings:
+    """What this machine reached so far in this session, measured."""
+    return harness.measure_ceilings()
+
+
+@pytest.fixture
+def roofs(lane: str | None, request: pytest.FixtureRequest) -> Roofs:
+    """A GPU is bound by its datasheet, a CPU under test by its measured ceilings."""
+    if lane == "cpu":
+        return request.getfixturevalue("ceilings").roofs
+    spec: GpuSpec = request.getfixturevalue("gpu_spec")
+    return spec.roofs
+
+
+@pytest.fixture
+def measure(
+    case: Case,
+    harness: Any,
+    run_folder: RunFolder,
+    benchmark: Any,
+    request: pytest.FixtureRequest,
+) -> Callable[[Bound], Record]:
+    """Measures the test's case and keeps its record. Skips what cannot run here,
+    with the reason, and fails where measuring failed."""
+    from perf_tests.harness import MeasuringError
+
+    if case.model != harness.source.spec.name:
+        raise pytest.UsageError(
+            f"{case.id} is of {case.model}, the session measures {harness.source.spec.name}: "
+            "name the model with --perf-model"
+        )
+
+    def timer(step: Any, rounds: int) -> tuple[list[float], Any]:
+        output = benchmark.pedantic(step.run, setup=step.reset, rounds=rounds, iterations=1)
+        return list(benchmark.stats.stats.data), output
+
+    def measure_case(bound: Bound) -> Record:
+        __tracebackhide__ = True
+        planned = harness.plan(case)
+        if planned.skip:
+            run_folder.note_not_run(case, planned.skip)
+            pytest.skip(f"{case.id} {planned.skip}")
+        try:
+            record = harness.measure(
+                case, timer, run_id=run_folder.info().id, predicted_bytes=planned.footprint_bytes
+            )
+        except MeasuringError as error:
+            run_folder.note_not_run(case, str(error))
+            pytest.fail(str(error), pytrace=False)
+        run_folder.write_record(record)
+        _tell(request, benchmark, record, bound)
+        return record
+
+    return measure_case
+
+
+def _tell(request: pytest.FixtureRequest, benchmark: Any, record: Record, bound: Bound) -> None:
+    """Puts the bound, the fractions and the GPU's state beside pytest-benchmark's
+    own figures, and a line on the terminal."""
+    from baselines.codec import to_json
+    from baselines.derived import derive
+
+    derived = derive(record, record.ceilings)
+    sampled = record.measurement
+    benchmark.extra_info.update(
+        case=record.case.id,
+        model=record.case.model,
+        gpu=record.gpu,
+        bound=to_json(bound),
+        device_s=to_json(sampled.device_s),
+        device_fraction=derived.device_fraction,
+        wall_fraction=derived.wall_fraction,
+        mfu=derived.mfu,
+        mbu=derived.mbu,
+        tokens_per_s=derived.tokens_per_s,
+        gpu_state_before=to_json(sampled.state_before),
+        gpu_state_after=to_json(sampled.state_after),
+    )
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.verbosity > 0:
+        reporter.write(
+            f" bound {text.seconds(bound.lower_s)}, device {text.seconds(derived.device_s)}, "
+            f"wall {text.seconds(derived.wall_s)} "
+        )
+
+
+@pytest.fixture
+def verdict(case: Case, pytestconfig: pytest.Config) -> Verdict:
+    """The verdict of a case of this run; fails where its baseline is damaged."""
+    perf: PerfState = state(pytestconfig)
+    if perf.folder is None or not perf.folder.exists():
+        pytest.skip("nothing was measured in this session, and no run was named with --perf-run")
+    judged = perf.judge()
+    perf.judged_items.add(case.id)
+    if case.id in judged.damaged:
+        pytest.fail(judged.damaged[case.id], pytrace=False)
+    return next(v for v in judged.verdicts if v.case == case.id)

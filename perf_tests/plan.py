@@ -1,0 +1,129 @@
+"""What a machine can run of a lane, and how often: decided before anything runs.
+
+Pure, so that a T4's plan can be checked on a machine without one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analytic import (
+    Case,
+    GpuSpec,
+    ModelSpec,
+    Phase,
+    case_costs,
+    find_precision,
+    footprint,
+    sequence_bound,
+)
+from analytic.text import gib
+from baselines.expectations import Band, find_band
+
+# Rounds of a case: as many as its budget holds, within these.
+MOST_ROUNDS = 10
+LEAST_ROUNDS = 3
+MOST_PROFILED = 5
+GENERATE_ROUNDS = 3
+WALL_BUDGET_S = 3.0
+PROFILE_BUDGET_S = 2.0
+# Every case is stepped this often before it is timed: the first pass loads
+# kernels and fills the allocator, the second shows its pace.
+WARMUPS = 2
+GENERATE_WARMUPS = 1
+# A step this long shows its pace at once, and a second warm-up costs too much.
+LONG_STEP_S = 2.0
+
+# cuBLAS workspaces, allocator rounding and what the profiler holds.
+WORKSPACE_BYTES = 256 * 2**20
+
+# From this compute capability on, SDPA has flash attention; below it GQA
+# without a mask leaves only the math path, which builds the score matrix
+# (transformers#48633).
+FLASH_CAPABILITY = (8, 0)
+# What to assume of a case that no band covers.
+UNKNOWN_FRACTION = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a plan needs to know of a machine. `gpu` is None for a CPU;
+    `capacity_bytes` is what the models may occupy; `quantiser` says whether
+    bitsandbytes is there, None or the reason why not."""
+
+    gpu: GpuSpec | None
+    capacity_bytes: int
+    no_quantiser: str | None = None
+
+    @property
+    def materialised_scores(self) -> bool:
+        return self.gpu is not None and self.gpu.compute_capability < FLASH_CAPABILITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A case on a machine; `skip` says why it cannot run there, with numbers."""
+
+    case: Case
+    footprint_bytes: int
+    skip: str | None
+
+
+def plan_case(case: Case, model: ModelSpec, machine: Machine) -> Plan:
+    precision = find_precision(case.precision)
+    need = footprint(model, case, precision, materialised_scores=machine.materialised_scores)
+    total = need.total_bytes + WORKSPACE_BYTES
+    return Plan(case=case, footprint_bytes=total, skip=_obstacle(case, total, machine))
+
+
+def _obstacle(case: Case, need_bytes: int, machine: Machine) -> str | None:
+    precision = find_precision(case.precision)
+    if machine.gpu is not None:
+        for dtype in sorted({precision.compute, precision.model, precision.linear_math}):
+            if not machine.gpu.supports(dtype):
+                return f"{machine.gpu.key} has no {dtype} units"
+    if precision.quantised and machine.no_quantiser:
+        return machine.no_quantiser
+    if need_bytes > machine.capacity_bytes:
+        return f"needs {gib(need_bytes)} of memory by prediction; {gib(machine.capacity_bytes)} are free"
+    return None
+
+
+def rounds(*, step_s: float, phase: Phase) -> int:
+    """Timed rounds of a case whose step takes `step_s` seconds."""
+    if phase is Phase.GENERATE:
+        return GENERATE_ROUNDS
+    return max(LEAST_ROUNDS, min(MOST_ROUNDS, int(WALL_BUDGET_S / step_s)))
+
+
+def profiled_steps(*, step_s: float) -> int:
+    return max(LEAST_ROUNDS, min(MOST_PROFILED, int(PROFILE_BUDGET_S / step_s)))
+
+
+def warmups(*, first_s: float, phase: Phase) -> int:
+    """Warm-up steps, given how long the first of them took."""
+    if phase is Phase.GENERATE or first_s > LONG_STEP_S:
+        return GENERATE_WARMUPS
+    return WARMUPS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A planned case's step time and total, in seconds, by the low end of its band."""
+
+    step_s: float
+    rounds: int
+    profiled: int
+    total_s: float
+
+
+def estimate(case: Case, model: ModelSpec, gpu: GpuSpec, bands: Sequence[Band]) -> Estimate:
+    """How long a case takes on a GPU, pessimistically."""
+    band = find_band(bands, gpu=gpu.key, case=case)
+    fraction = band.low if band else UNKNOWN_FRACTION
+    costs = case_costs(model, case, find_precision(case.precision))
+    step_s = sequence_bound(costs, gpu.roofs).lower_s / fraction
+    timed = rounds(step_s=step_s, phase=case.phase)
+    # generate() is timed on the wall alone; its steps are cases of their own.
+    profiled = 0 if case.phase is Phase.GENERATE else profiled_steps(step_s=step_s)
+    runs = warmups(first_s=step_s, phase=case.phase) + timed + profiled
+    return Estimate(step_s=step_s, rounds=timed, profiled=profiled, total_s=runs * step_s)

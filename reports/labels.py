@@ -1,0 +1,111 @@
+"""Names beside points, placed so that they do not cover one another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from reports.palette import FAINT
+
+# Points of one family nearer than this share one name.
+CLUSTER_PX = 40.0
+
+# Where a name may go, in points from its marker: the nearest free place wins.
+_PLACES = tuple(
+    (dx * reach, dy * reach)
+    for reach in (1.0, 1.8, 2.8, 4.0, 5.5)
+    for dx, dy in ((9, 0), (-9, 0), (9, -10), (-9, -10), (9, 10), (-9, 10), (0, -15), (0, 15))
+)
+
+Side = Literal["left", "center", "right"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A point in data coordinates and what to call it: points of one `family`
+    and colour may share a name, and `detail` tells them apart."""
+
+    x: float
+    y: float
+    family: str
+    detail: str
+    colour: str
+
+
+def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple[float, float]]) -> None:
+    """Names every spot. `obstacles` are other points, in data coordinates, that
+    a name should not cover. Needs the final limits and layout: call it last."""
+    frame = axes.get_window_extent()
+    points = [axes.transData.transform(p) for p in (*((s.x, s.y) for s in spots), *obstacles)]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
+    for cluster in _clusters(axes, spots):
+        label = _label(axes, cluster)
+        size = label.get_window_extent()
+        x, y = axes.transData.transform((cluster[0].x, cluster[0].y))
+        boxes = {place: _box((x, y), size, place, dpi=axes.figure.dpi) for place in _PLACES}
+        place = min(_PLACES, key=lambda p: _covered(boxes[p], taken, frame))
+        _move(label, place)
+        taken.append(boxes[place])
+
+
+def _clusters(axes: Axes, spots: Sequence[Spot]) -> list[list[Spot]]:
+    """Points of one family, each near the one before it, in the order given."""
+    clusters: list[list[Spot]] = []
+    for spot in spots:
+        here = axes.transData.transform((spot.x, spot.y))
+        for cluster in clusters:
+            last = axes.transData.transform((cluster[-1].x, cluster[-1].y))
+            if (spot.family, spot.colour) == (cluster[0].family, cluster[0].colour) and (
+                max(abs(here - last)) <= CLUSTER_PX
+            ):
+                cluster.append(spot)
+                break
+        else:
+            clusters.append([spot])
+    return clusters
+
+
+def _label(axes: Axes, cluster: Sequence[Spot]) -> Annotation:
+    first, details = cluster[0], dict.fromkeys(s.detail for s in cluster)
+    label = axes.annotate(
+        f"{first.family}{', '.join(details)}",
+        (first.x, first.y),
+        xytext=(0, 0),
+        textcoords="offset points",
+        fontsize=7,
+        color=first.colour,
+        verticalalignment="center",
+        arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 3},
+        zorder=6,
+    )
+    label.set_in_layout(False)
+    return label
+
+
+def _alignment(place: tuple[float, float]) -> Side:
+    if place[0] == 0:
+        return "center"
+    return "left" if place[0] > 0 else "right"
+
+
+def _move(label: Annotation, place: tuple[float, float]) -> None:
+    label.set_position(place)
+    label.set_horizontalalignment(_alignment(place))
+
+
+def _box(anchor: tuple[float, float], size: Bbox, place: tuple[float, float], *, dpi: float) -> Bbox:
+    """Where a text of that size lies, in pixels, when put at `place` (points)."""
+    x, y = anchor[0] + place[0] * dpi / 72, anchor[1] + place[1] * dpi / 72
+    left = {"left": 0.0, "right": size.width, "center": size.width / 2}[_alignment(place)]
+    return Bbox.from_bounds(x - left, y - size.height / 2, size.width, size.height)
+
+
+def _covered(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
+    """Pixels² of `box` that cover something or leave the frame."""
+    inside = Bbox.intersection(box, frame)
+    outside = box.width * box.height - (inside.width * inside.height if inside else 0.0)
+    common = (Bbox.intersection(box, other) for other in taken)
+    return 4 * outside + sum(c.width * c.height for c in common if c)

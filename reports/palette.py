@@ -1,0 +1,49 @@
+"""What the figures share: colours, markers and the words of a title."""
+
+from collections.abc import Sequence
+
+from analytic import Phase
+from baselines.derived import Derived
+
+# Okabe and Ito's palette, told apart by the colour-blind as well.
+PRECISION_COLOURS = {
+    "fp32": "#009E73",
+    "fp16": "#0072B2",
+    "bf16": "#56B4E9",
+    "int8": "#E69F00",
+    "nf4": "#D55E00",
+    "nf4-dq": "#CC79A7",
+}
+PHASE_MARKERS = {Phase.PREFILL: "s", Phase.DECODE: "o", Phase.GENERATE: "D"}
+INK = "#333333"
+FAINT = "#8A8A8A"
+
+
+def heading(derived: Sequence[Derived]) -> tuple[str, str]:
+    """(model on device, run with its versions) for the top of a figure."""
+    record = derived[0].record
+    models = ", ".join(dict.fromkeys(d.record.model.name for d in derived))
+    return (
+        f"{models} on {record.hard.device}",
+        f"run {record.run} · commit {record.commit}{' (dirty)' if record.dirty else ''} · {versions(derived[0])}",
+    )
+
+
+def versions(derived: Derived) -> str:
+    """The software that a case ran on, as far as it is known."""
+    soft = derived.record.soft
+    known = (
+        ("torch", soft.torch),
+        ("transformers", soft.transformers),
+        ("bitsandbytes", soft.bitsandbytes),
+        ("CUDA", soft.cuda),
+        ("driver", soft.driver),
+        ("Python", soft.python),
+    )
+    return ", ".join(f"{name} {version}" for name, version in known if version)
+
+
+def precisions(derived: Sequence[Derived]) -> tuple[str, ...]:
+    """The precisions in use, in the palette's order."""
+    used = {d.record.case.precision for d in derived}
+    return tuple(p for p in PRECISION_COLOURS if p in used)
