@@ -114,7 +114,7 @@ def load_model(model: str) -> ModelSpec:
     path = find_config(model)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, too many digits
+    except (OSError, ValueError, RecursionError) as error:  # as json raises for any malformed text
         raise SpecError(f"{path}: not a readable config.json: {error}") from error
     if not isinstance(config, dict):
         raise SpecError(f"{path}: a config.json holds an object, not a {type(config).__name__}")

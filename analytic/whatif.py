@@ -178,7 +178,7 @@ def _precision_option(observed: Observed, name: str) -> Option:
     label = f"{name} weights"
     missing = _missing_dtype(find_precision(name), observed.roofs)
     if missing:
-        return _impossible(label, case, f"no {missing} compute roof: {observed.roofs.label}")
+        return _impossible(label, case, f"no {missing} compute roof ({observed.roofs.label})")
     fit = _fit(observed.model, case, observed.gpu)
     if fit.refusal:
         return _impossible(label, case, fit.refusal)
@@ -219,13 +219,14 @@ def _outlook(observed: Observed, gpu: GpuSpec) -> Outlook:
     if missing:
         return Outlook(gpu=gpu.key, lower_s=None, wall_s=None, speedup=None, note=f"no {missing} units")
     bound = _bound(observed.model, observed.case, gpu.roofs)
-    refusal = _fit(observed.model, observed.case, gpu).refusal
+    own = observed.gpu is not None and gpu.key == observed.gpu.key
+    refusal = "" if own else _fit(observed.model, observed.case, gpu).refusal
     if refusal or observed.gpu is None:
-        note = refusal or "bound only: a CPU's achieved fraction says nothing of a GPU's"
+        note = refusal or "bound only: measured on a CPU"
         return Outlook(gpu=gpu.key, lower_s=bound.lower_s, wall_s=None, speedup=None, note=note)
-    wall_s = observed.predicted_wall_s(bound)
-    note = "this GPU, as measured" if gpu.key == observed.gpu.key else ""
-    if observed.launch_bound and wall_s <= observed.wall_s and not note:
+    wall_s = observed.wall_s if own else observed.predicted_wall_s(bound)
+    note = "this GPU, as measured" if own else ""
+    if observed.launch_bound and wall_s <= observed.wall_s and not own:
         note = f"the host's {text.seconds(observed.wall_s)} of launching is the floor"
     return Outlook(
         gpu=gpu.key, lower_s=bound.lower_s, wall_s=wall_s, speedup=observed.wall_s / wall_s, note=note

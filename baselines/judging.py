@@ -8,7 +8,7 @@ from baselines.derived import Derived, derive
 from baselines.expectations import Band, bands
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
-from baselines.run import RunFolder, Verdicts, run_ceilings
+from baselines.run import RunFolder, run_ceilings
 from baselines.store import Store, digest
 from baselines.verdict import Stored, Verdict, judge, not_measured
 
@@ -20,6 +20,7 @@ class Judged:
     derived: tuple[Derived, ...]
     verdicts: tuple[Verdict, ...]
     damaged: dict[str, str]
+    policy_digest: str
 
 
 def derive_run(records: tuple[Record, ...]) -> tuple[Derived, ...]:
@@ -35,7 +36,7 @@ def judge_folder(
     rows: Sequence[Band] | None = None,
     policy: Policy = POLICY,
 ) -> Judged:
-    """Judges a run's records and stores the verdicts in its folder.
+    """Judges a run's records by today's store, bands and policy.
 
     Raises FormatError and SpecError for a folder that cannot be read; a damaged
     baseline spoils only its own case.
@@ -59,6 +60,9 @@ def judge_folder(
         for p in folder.info().planned
         if p.case.id not in measured
     )
-    everything = (*verdicts, *missing)
-    folder.write_verdicts(Verdicts(policy_digest=policy.digest, verdicts=everything))
-    return Judged(derived=derived, verdicts=everything, damaged=damaged)
+    return Judged(
+        derived=derived,
+        verdicts=(*verdicts, *missing),
+        damaged=damaged,
+        policy_digest=policy.digest,
+    )

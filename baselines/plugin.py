@@ -5,16 +5,15 @@ of the run, the store, and the judgement, made once when it is first asked for.
 """
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from baselines.judging import Judged, judge_folder
-from baselines.run import RunFolder
-from baselines.store import Store
-
-DEFAULT_STORE = Path("baselines") / "data"
+from baselines.codec import FormatError
+from baselines.run import RunFolder, Verdicts
+from baselines.store import DEFAULT_STORE, Store
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +63,10 @@ class PerfState:
             )
         if self.judged is None:
             self.judged = judge_folder(self.folder, self.store)
+            # Judging an earlier run again does not rewrite what was said of it.
+            if not self.stored:
+                given = Verdicts(policy_digest=self.judged.policy_digest, verdicts=self.judged.verdicts)
+                self.folder.write_verdicts(given)
         return self.judged
 
 
@@ -81,8 +84,12 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = None
     if given:
         folder = RunFolder(Path(given))
-        if not folder.exists():
-            raise pytest.UsageError(f"--perf-run {given}: not a run's folder: it has no run.json")
+        try:
+            records = folder.records()
+        except FormatError as error:
+            raise pytest.UsageError(f"--perf-run {given}: {error}") from error
+        if not records:
+            raise pytest.UsageError(f"--perf-run {given}: the run holds no record to judge")
     elif out:
         folder = RunFolder(Path(out))
         if folder.exists():
@@ -105,6 +112,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.stash[NOTES].append(f"failing verdicts that no test item gave: {', '.join(unseen)}")
     if config.getoption("--perf-update") == "missing":
         config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
+    perf.folder.write_info(replace(perf.folder.info(), exit_status=int(session.exitstatus)))
 
 
 def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:

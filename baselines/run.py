@@ -27,7 +27,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What is known of a run as a whole. `command` is pytest's arguments."""
+    """What is known of a run as a whole. `command` is how pytest was called;
+    `exit_status` is its exit code, None while it runs and where it was cut off."""
 
     schema: int = SCHEMA
     id: str
@@ -36,6 +37,7 @@ class RunInfo:
     dirty: bool
     command: str
     planned: tuple[Planned, ...] = ()
+    exit_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from baselines import codec
 from baselines.codec import FormatError
 from baselines.record import SCHEMA, HardKey, Record, SoftKey
 
+DEFAULT_STORE = Path("baselines") / "data"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:

@@ -1,6 +1,7 @@
 """What must match for two runs to be compared, and what is noted beside them."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -63,7 +64,11 @@ class Commit:
 
 
 def commit(root: Path) -> Commit:
-    """The commit at `root`, and whether tracked files differ from it."""
+    """The commit at `root`, and whether tracked files differ from it.
+
+    Where the tree is no checkout (a container with a copy of it), the commit
+    that CI names in GITHUB_SHA.
+    """
 
     def git(*arguments: str) -> str | None:
         try:
@@ -79,5 +84,5 @@ def commit(root: Path) -> Commit:
 
     found = git("rev-parse", "--short=10", "HEAD")
     if found is None:
-        return Commit(hash="unknown", dirty=False)
+        return Commit(hash=os.environ.get("GITHUB_SHA", "unknown")[:10], dirty=False)
     return Commit(hash=found, dirty=bool(git("status", "--porcelain", "--untracked-files=no")))

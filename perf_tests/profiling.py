@@ -15,7 +15,6 @@ from perf_tests.engine import Step
 
 TEARDOWN = "TEARDOWN_CUPTI"
 _RANGE = "roofgate.step"
-_ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 
 
 class ProfilerStateError(RuntimeError):
@@ -46,7 +45,7 @@ def require_teardown() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """One kernel or copy on the device, in nanoseconds."""
+    """One kernel, copy (Memcpy) or fill (Memset) on the device, in nanoseconds."""
 
     kind: str
     start_ns: int
@@ -66,7 +65,8 @@ def profile_steps(step: Step, device: Device, *, steps: int) -> Profile | str:
     """Profiles a CUDA step; the reason, as text, where the profiler saw no kernel."""
     from torch.profiler import ProfilerActivity, profile, record_function
 
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    with profile(activities=activities, acc_events=True) as profiler:
         for _ in range(steps):
             step.reset()
             device.synchronise()
@@ -84,22 +84,33 @@ def profile_steps(step: Step, device: Device, *, steps: int) -> Profile | str:
     return Profile(
         device_s=tuple(union_ns(step_intervals) / 1e9 for step_intervals in per_step),
         launches=tuple(sum(i.kind == "kernel" for i in s) for s in per_step),
-        copies=tuple(sum(i.kind == "gpu_memcpy" for i in s) for s in per_step),
+        copies=tuple(sum(i.kind == "Memcpy" for i in s) for s in per_step),
     )
 
 
 def _read(events: Iterable) -> tuple[list[tuple[int, int]], list[Interval]]:
     """(step windows, device intervals) from raw Kineto events; building torch's
     event tree takes seconds for the thousands of kernels of a step."""
+    from torch.autograd import DeviceType
+
     windows, intervals = [], []
     for event in events:
-        kind = event.activity_type()
-        if kind in _ON_DEVICE:
+        on_host = event.device_type() == DeviceType.CPU
+        # A range is reported twice: on the host, and as a shadow on the device.
+        if event.is_user_annotation():
+            if on_host and event.name() == _RANGE:
+                windows.append((event.start_ns(), event.start_ns() + event.duration_ns()))
+        elif not on_host:
             start = event.start_ns()
-            intervals.append(Interval(kind=kind, start_ns=start, end_ns=start + event.duration_ns()))
-        elif kind == "user_annotation" and event.name() == _RANGE:
-            windows.append((event.start_ns(), event.start_ns() + event.duration_ns()))
+            intervals.append(
+                Interval(kind=_kind(event.name()), start_ns=start, end_ns=start + event.duration_ns())
+            )
     return sorted(windows), intervals
+
+
+def _kind(name: str) -> str:
+    """Kineto tells copies and fills from kernels by their names alone (torch < 2.13)."""
+    return next((kind for kind in ("Memcpy", "Memset") if name.startswith(kind)), "kernel")
 
 
 def union_ns(intervals: Sequence[Interval]) -> int:

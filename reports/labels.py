@@ -48,7 +48,7 @@ def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple
         boxes = {place: _box((x, y), size, place, dpi=axes.figure.dpi) for place in _PLACES}
         place = min(_PLACES, key=lambda p: _covered(boxes[p], taken, frame))
         _move(label, place)
-        taken.append(boxes[place])
+        taken.append(boxes[place].padded(4))
 
 
 def _clusters(axes: Axes, spots: Sequence[Spot]) -> list[list[Spot]]:

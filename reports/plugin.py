@@ -1,1 +1,36 @@
-"""x"""
+"""pytest's side of the reports: after a run, its table on the terminal and its page on disk."""
+
+import pytest
+
+from baselines.plugin import NOTES, state
+
+TABLE = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    perf = state(session.config)
+    if perf.folder is None or not perf.folder.exists():
+        return
+    from analytic import SpecError
+    from baselines.codec import FormatError
+    from reports.render import render
+    from reports.table import results
+
+    try:
+        judged = perf.judge()
+        session.config.stash[TABLE] = results(judged.derived, judged.verdicts)
+        if not perf.stored:  # `python -m reports render` redraws an earlier run
+            session.config.stash[NOTES].append(f"report: {render(perf.folder, judged.verdicts)}")
+    except (FormatError, SpecError, OSError) as error:
+        # The measurements are on disk; a report that cannot be drawn is said, and counts.
+        session.config.stash[NOTES].append(f"no report: {error}")
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if table := config.stash.get(TABLE, None):
+        terminalreporter.section("roofgate")
+        terminalreporter.write_line(table)

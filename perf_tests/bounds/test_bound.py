@@ -18,6 +18,7 @@ from analytic import (
     least_s,
     load_model,
     mbu,
+    merged,
     mfu,
     pass_bound,
     pass_cost,
@@ -118,6 +119,7 @@ def test_intensity_and_attainable_rate() -> None:
 
 def test_attainable_is_flat_past_the_ridge_point() -> None:
     assert roofs().attainable(101.0, "fp16") == 1000.0
+    assert pass_bound(single(flops=101_000, moved=1000), roofs()).attainable_flops_per_s == 1000.0
 
 
 @pytest.mark.parametrize(("gpu", "ridge"), [(T4, 203.44), (H100, 295.34)])
@@ -168,6 +170,7 @@ def test_int8_linears_use_the_int8_peak_and_the_rest_fp16() -> None:
     expected = LINEAR_FLOPS / 1979e12 + (ATTENTION_FLOPS + LM_HEAD_FLOPS) / 989.4e12
 
     assert bound.compute_s == pytest.approx(expected, rel=1e-12)
+    assert bound.ridge_point == pytest.approx(1979e12 / 3350e9)
 
 
 def test_a_dtype_without_a_roof_is_refused() -> None:
@@ -238,6 +241,23 @@ def test_sequence_bound_is_the_sum_of_its_passes() -> None:
         total = sum(getattr(one, field) for one in passes)
         assert getattr(bound, field) == pytest.approx(total, rel=1e-12)
     assert bound.lower_s > max(bound.compute_s, bound.memory_s)
+
+
+def test_merged_passes_keep_every_flop_and_byte() -> None:
+    """Operator by operator, so that the sum can be shown as one table."""
+    costs = generate(prompt=512, output=3)
+    whole = merged(costs)
+
+    assert (whole.flops, whole.bytes) == (sum(c.flops for c in costs), sum(c.bytes for c in costs))
+    assert (whole.batch, whole.new_tokens, whole.context_len) == (1, 514, 0)
+    assert [(op.name, op.count) for op in whole.operators] == [
+        (op.name, 3 * op.count) for op in costs[0].operators
+    ]
+    for index, op in enumerate(whole.operators):
+        same = [cost.operators[index] for cost in costs]
+        assert op.flops == sum(o.flops for o in same)
+        assert op.weight_bytes == sum(o.weight_bytes for o in same)
+        assert op.kv_bytes == sum(o.kv_bytes for o in same)
 
 
 def test_prefill_and_decode_cases_are_one_pass() -> None:

@@ -233,12 +233,14 @@ def test_an_unknown_command_exits_with_2() -> None:
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
     """As in python -m analytic gpus | head -1"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     reading, writing = os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "analytic", "gpus"],
             cwd=ROOT,
+            env=environment,
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,

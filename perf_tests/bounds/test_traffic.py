@@ -1,5 +1,7 @@
 """Compulsory bytes of a pass, and the bytes that weights and a case occupy."""
 
+from dataclasses import replace
+
 import pytest
 
 from analytic import (
@@ -131,6 +133,14 @@ def test_quantised_models_keep_their_cache_in_fp16(precision: str) -> None:
     assert cost_of(1, 512, precision=precision).kv_bytes == 513 * KV_BYTES_PER_TOKEN
 
 
+def test_nf4_computed_in_fp32_still_stores_16_bit() -> None:
+    """The dtype of the products is not that of lm_head, embedding and cache."""
+    precision = find_precision("nf4", compute="fp32")
+    cost = pass_cost(MISTRAL, batch=1, new_tokens=1, context_len=512, precision=precision)
+
+    assert cost.bytes == cost_of(1, 512, precision="nf4").bytes
+
+
 def test_kv_dtype_can_be_given() -> None:
     precision = find_precision("fp16", kv="fp32")
     cost = pass_cost(MISTRAL, batch=1, new_tokens=1, context_len=512, precision=precision)
@@ -152,6 +162,14 @@ def test_kv_dtype_can_be_given() -> None:
 def test_resident_weight_bytes(precision: str, resident: int) -> None:
     """As summed over the modules that bitsandbytes 0.50.2 makes of Mistral-7B."""
     assert resident_weight_bytes(MISTRAL, find_precision(precision)) == resident
+
+
+def test_tied_embeddings_are_resident_once_and_read_once() -> None:
+    """One tensor serves both ends: lm_head reads it whole, the embedding its rows."""
+    tied = replace(MISTRAL, tied_embeddings=True)
+
+    assert resident_weight_bytes(tied, find_precision("fp16")) == 14_483_464_192 - 262_144_000
+    assert cost_of(1, 512, model=tied).bytes == cost_of(1, 512).bytes
 
 
 @pytest.mark.parametrize(

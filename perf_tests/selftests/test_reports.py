@@ -1,0 +1,542 @@
+"""What the reports draw and say, against the records and by hand."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from matplotlib.figure import Figure
+
+from analytic import GpuSpec, Phase, find_gpu, text
+from analytic.whatif import Option, options, other_gpus
+from baselines.derived import Derived
+from baselines.record import Record
+from baselines.run import RunFolder, run_ceilings
+from baselines.verdict import Status, Verdict, not_measured
+from perf_tests.selftests.records import derived, record, run_folder, run_info
+from reports import breakdown, roofline
+from reports.__main__ import main
+from reports.advice import advise, batch_series, observed_of, recommendations
+from reports.generation import generations
+from reports.render import render
+from reports.summary import summarise
+from reports.table import case_table, generate_table, missing_list, results
+
+# FLOPs of Mistral-7B, counted by torch's FlopCounterMode: a prefill of 128 and
+# of 512 tokens, a decode step on 512 cached.
+PREFILL_128_FLOPS = 1.79556e12
+PREFILL_512_FLOPS = 7.28453e12
+DECODE_512_FLOPS = 14.4897e9
+
+LAUNCH_BOUND = record("decode-b1-c512-fp16-eager", wall_s=0.035, device_s=0.008)
+PREFILL = record("prefill-b1-p512-fp16-eager", wall_s=0.0175, device_s=0.0171)
+GENERATE = record("generate-b1-p512-n32-fp16-eager", wall_s=[1.0, 1.1, 1.2], first_token_s=0.02)
+CPU = record(
+    "decode-b1-c32-fp32-eager", gpu="cpu", model="mistral-cpu-140m", wall_s=0.05, device_note="no profiler"
+)
+
+
+def xy(figure: Figure, gid: str) -> tuple[list[float], list[float]]:
+    """The coordinates of the line with that gid, read off the axes."""
+    lines = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == gid]
+    assert len(lines) == 1, f"{len(lines)} lines have the gid {gid}"
+    return [float(x) for x in lines[0].get_xdata()], [float(y) for y in lines[0].get_ydata()]
+
+
+def gids(figure: Figure) -> set[str]:
+    artists = [a for axes in figure.axes for a in (*axes.get_lines(), *axes.patches)]
+    return {gid for a in artists if (gid := a.get_gid())}
+
+
+def height(figure: Figure, gid: str) -> float:
+    """The height of the bar with that gid."""
+    bars = [p for axes in figure.axes for p in axes.patches if p.get_gid() == gid]
+    assert len(bars) == 1, f"{len(bars)} bars have the gid {gid}"
+    return float(bars[0].get_height())
+
+
+def roof_figure(*records: Record) -> Figure:
+    return roofline.draw(derived(records), run_ceilings(records))
+
+
+def breakdown_figure(*records: Record) -> Figure:
+    return breakdown.draw(derived(records), run_ceilings(records))
+
+
+def summary(*records: Record, verdicts: Sequence[Verdict] = (), **plan: dict[str, str]) -> str:
+    return summarise(
+        run_info(records, **plan), derived(records), verdicts, ceilings=run_ceilings(records), images=()
+    )
+
+
+def section(markdown: str, title: str) -> str:
+    return markdown.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def one(what: Record) -> Derived:
+    (found,) = derived([what])
+    return found
+
+
+def advised(what: Record) -> tuple[Option, ...]:
+    return options(observed_of(one(what)))
+
+
+def gain(found: Sequence[Option], name: str) -> float | None:
+    (option,) = (o for o in found if o.name == name)
+    return option.gain
+
+
+class TestRoofline:
+    def test_points_lie_at_the_records_rates(self) -> None:
+        figure = roof_figure(LAUNCH_BOUND, PREFILL)
+
+        x, y = xy(figure, "measured:decode-b1-c512-fp16-eager")
+        # FLOP over byte: 14.49 GFLOP on 14.29 GB of weights and KV.
+        assert x == [pytest.approx(1.014, rel=1e-3)]
+        assert y == [pytest.approx(DECODE_512_FLOPS / 0.008, rel=1e-4)]
+        assert xy(figure, "wall:decode-b1-c512-fp16-eager")[1] == [
+            pytest.approx(DECODE_512_FLOPS / 0.035, rel=1e-4)
+        ]
+        assert xy(figure, "measured:prefill-b1-p512-fp16-eager")[1] == [
+            pytest.approx(PREFILL_512_FLOPS / 0.0171, rel=1e-4)
+        ]
+
+    def test_the_bound_lies_on_the_roof_at_the_points_intensity(self) -> None:
+        figure = roof_figure(LAUNCH_BOUND, PREFILL)
+
+        ((x,), (y,)) = xy(figure, "bound:decode-b1-c512-fp16-eager")
+        assert y == pytest.approx(x * 3350e9)
+        ((_,), (y,)) = xy(figure, "bound:prefill-b1-p512-fp16-eager")
+        assert y == pytest.approx(989.4e12)
+
+    def test_roofs_and_ridge_points_are_the_datasheets(self) -> None:
+        int8 = record("prefill-b1-p512-int8-eager", device_s=0.02)
+        figure = roof_figure(PREFILL, int8)
+
+        x, y = xy(figure, "roof:fp16")
+        assert y[1:] == [989.4e12, 989.4e12]
+        assert y[0] == pytest.approx(x[0] * 3350e9)
+        assert xy(figure, "ridge:fp16") == ([pytest.approx(295.34, abs=0.01)], [989.4e12])
+        assert xy(figure, "ridge:int8") == ([pytest.approx(590.75, abs=0.01)], [1979e12])
+
+    def test_ceilings_are_what_was_measured(self) -> None:
+        figure = roof_figure(PREFILL)
+
+        x, y = xy(figure, "ceiling:fp16")
+        assert y[1:] == [pytest.approx(0.76 * 989.4e12)] * 2
+        assert y[0] == pytest.approx(x[0] * 0.89 * 3350e9)
+
+    def test_a_cpu_has_ceilings_and_no_roof(self) -> None:
+        figure = roof_figure(CPU)
+
+        assert "ceiling:fp32" in gids(figure)
+        assert not [gid for gid in gids(figure) if gid.startswith(("roof:", "ridge:"))]
+
+    def test_a_point_without_device_time_is_hollow_and_by_the_wall(self) -> None:
+        figure = roof_figure(CPU)
+        (line,) = (
+            li for li in figure.axes[0].get_lines() if li.get_gid() == "measured:decode-b1-c32-fp32-eager"
+        )
+
+        assert line.get_markerfacecolor() == "white"
+        assert line.get_ydata()[0] == pytest.approx(one(CPU).bound.flops / 0.05)
+        assert "wall:decode-b1-c32-fp32-eager" not in gids(figure)
+
+    def test_generate_is_in_the_other_figure(self) -> None:
+        figure = roof_figure(PREFILL, GENERATE)
+
+        assert "measured:generate-b1-p512-n32-fp16-eager" not in gids(figure)
+
+    def test_generate_alone_still_draws_the_roof(self) -> None:
+        assert xy(roof_figure(GENERATE), "ridge:fp16")[1] == [989.4e12]
+
+    def test_title_names_model_device_run_and_versions(self) -> None:
+        figure = roof_figure(PREFILL)
+        said = f"{figure.get_suptitle()} {figure.axes[0].get_title()}"
+
+        for part in ("mistral-7b-v0.1", "NVIDIA H100 80GB HBM3", "abc1234", "torch 2.11.0", "driver 580.159"):
+            assert part in said
+
+
+class TestBreakdown:
+    def test_bars_are_the_records_numbers(self) -> None:
+        figure = breakdown_figure(GENERATE)
+        case = GENERATE.case.id
+
+        # 31 tokens after the first in 1.1 - 0.02 s.
+        assert height(figure, f"tokens_per_s:{case}") == pytest.approx(31 / 1.08)
+        assert height(figure, f"wall_s:{case}") == pytest.approx(1.1)
+        assert height(figure, f"prefill_flops:{case}") == pytest.approx(PREFILL_512_FLOPS, rel=1e-4)
+        # 31 steps on 512 to 542 cached: 14.4897 GFLOP and 0.52 MFLOP a token more.
+        steps = 31 * DECODE_512_FLOPS + 31 * 15 * 4 * 4096 * 32
+        assert height(figure, f"decode_flops:{case}") == pytest.approx(steps, rel=1e-4)
+
+    def test_flops_per_s_goes_by_phase(self) -> None:
+        figure = breakdown_figure(GENERATE)
+        case = GENERATE.case.id
+
+        prefill = PREFILL_512_FLOPS / 0.02
+        assert xy(figure, f"prefill_flops_per_s:{case}")[1] == [pytest.approx(prefill, rel=1e-4)]
+        assert xy(figure, f"decode_flops_per_s:{case}")[1] == [pytest.approx(0.449e12 / 1.08, rel=2e-3)]
+        assert xy(figure, "roof:fp16")[1] == [989.4e12, 989.4e12]
+
+    def test_the_error_bar_is_one_sd(self) -> None:
+        (generation,) = generations([one(GENERATE)])
+
+        assert generation.wall_sd_s == pytest.approx(0.1)
+
+    def test_a_single_sample_has_no_spread(self) -> None:
+        single = record("generate-b1-p64-n32-fp16-eager", wall_s=[1.0])
+
+        assert generations([one(single)])[0].wall_sd_s is None
+        assert " ± " not in generate_table([one(single)]).split("\n")[2]
+
+    def test_precisions_stand_side_by_side(self) -> None:
+        nf4 = record("generate-b1-p512-n32-nf4-eager", wall_s=1.5, first_token_s=0.05)
+        figure = breakdown_figure(GENERATE, nf4)
+        bars = {p.get_gid(): p for p in figure.axes[0].patches if p.get_gid()}
+        left, right = bars[f"tokens_per_s:{GENERATE.case.id}"], bars[f"tokens_per_s:{nf4.case.id}"]
+
+        assert left.get_x() + left.get_width() < right.get_x()
+
+    def test_panels_without_a_case_say_so(self) -> None:
+        figure = breakdown_figure(PREFILL)
+
+        assert [[t.get_text() for t in axes.texts] for axes in figure.axes] == [["not measured"]] * 4
+
+
+class TestTables:
+    def test_generate_rate_leaves_the_prefill_out(self) -> None:
+        slow_prefill = record("generate-b2-p512-n32-fp16-eager", wall_s=1.2, first_token_s=0.2)
+        row = generate_table([one(slow_prefill)]).split("\n")[2]
+
+        # Two sequences, 31 tokens each after the first, in one second.
+        assert "62.0" in row
+        assert "200.0 ms" in row
+        assert "32.258 ms" in row
+
+    def test_a_row_has_bound_times_fractions_and_regime(self) -> None:
+        verdict = Verdict(case=LAUNCH_BOUND.case.id, status=Status.WARN, reasons=("no band",))
+        cells = [
+            c.strip() for c in case_table([one(LAUNCH_BOUND)], [verdict]).split("\n")[2].split("|")[1:-1]
+        ]
+
+        assert cells == [
+            "`decode-b1-c512-fp16-eager`",
+            "4.265 ms",
+            "8.000 ms",
+            "35.000 ms",
+            "53.3 %",
+            "12.2 %",
+            "28.6",
+            "launch",
+            "warn",
+        ]
+
+    def test_a_case_that_was_not_measured_is_listed_with_its_reason(self) -> None:
+        shown = results([one(PREFILL)], [not_measured("decode-b1-c512-fp16-eager", "out of memory")])
+
+        assert "- `decode-b1-c512-fp16-eager`: out of memory" in shown
+        assert "| not_measured |" in shown
+
+    def test_markup_in_a_reason_breaks_nothing(self) -> None:
+        reason = "a|b <script> *c* `d`\n## e"
+        listed = missing_list([], [not_measured("decode-b1-c512-fp16-eager", reason)])
+
+        assert listed == r"- `decode-b1-c512-fp16-eager`: a\|b \<script> \*c\* \`d\` ## e"
+
+    def test_every_row_has_as_many_cells_as_the_header(self) -> None:
+        weird = record("prefill-b1-p512-fp16-eager", device_s=0.0171, device_note="a|b")
+        lines = case_table(derived([weird, LAUNCH_BOUND, GENERATE]), []).split("\n")
+
+        assert len(lines) == 5
+        assert {line.count("|") for line in lines} == {10}
+        assert len({len(line) for line in lines}) == 1
+
+    def test_without_verdicts_the_status_is_not_judged(self) -> None:
+        assert case_table([one(PREFILL)], []).split("\n")[2].endswith("not judged |")
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("shown", "expected"),
+        [
+            (text.ratio(2.914), "2.91×"),
+            (text.ratio(None), "–"),
+            (text.tokens_per_s(28.57), "28.6"),
+            (text.tokens_per_s(28917.3), "28,917"),
+            (text.tokens_per_s(None), "–"),
+            (text.spread(1.1, 0.1), "1.100 s ± 100.0 ms"),
+            (text.spread(1.1, None), "1.100 s"),
+            (text.tera(7.28453e12), "7.28"),
+            (text.tera(17.1e9), "0.0171"),
+        ],
+    )
+    def test_numbers(self, shown: str, expected: str) -> None:
+        assert shown == expected
+
+
+class TestWhatIf:
+    """The order of advice follows from GPU, batch and regime."""
+
+    def test_a_launch_bound_h100_gains_by_batch_and_graphs_and_not_by_nf4(self) -> None:
+        found = advised(LAUNCH_BOUND)
+
+        assert gain(found, "batch 8") == pytest.approx(8.0)
+        assert gain(found, "CUDA graphs (or a compiled engine)") == pytest.approx(35 / 8)
+        assert gain(found, "nf4 weights") == pytest.approx(1.0)
+        names = [o.name for o in found if o.gains]
+        assert names[0].startswith("batch")
+        assert "CUDA graphs (or a compiled engine)" in names
+        assert not [n for n in names if n.endswith("weights")]
+
+    def test_a_memory_bound_t4_gains_by_nf4_and_not_by_graphs(self) -> None:
+        t4 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        found = advised(t4)
+
+        # 14.29 GB against 4.256 GB, both over 320 GB/s.
+        assert gain(found, "nf4 weights") == pytest.approx(14.2885 / 4.2560, rel=1e-3)
+        assert gain(found, "CUDA graphs (or a compiled engine)") == 1.0
+        assert gain(found, "batch 2") == pytest.approx(2 * 14.2885 / 14.3556, rel=1e-3)
+        assert found[0].name == "nf4-dq weights"
+
+    def test_a_larger_batch_turns_the_order_round(self) -> None:
+        """At batch 1 nf4 leads on a T4; at batch 16 its KV cache and products weigh in."""
+        small = advised(record("decode-b1-c128-nf4-eager", gpu="t4", wall_s=0.021, device_s=0.020))
+        large = advised(record("decode-b256-c128-nf4-eager", gpu="t4", wall_s=0.101, device_s=0.100))
+
+        assert gain(small, "batch 2") == pytest.approx(1.99, abs=0.01)
+        assert small[0].name.startswith("batch")
+        batch_512 = gain(large, "batch 512")
+        int8 = gain(large, "int8 weights")
+        assert int8 is not None
+        assert batch_512 is None or batch_512 < int8
+        assert not large[0].name.startswith("batch")
+
+    def test_batches_end_where_memory_does(self) -> None:
+        t4 = record("decode-b1-c2048-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        (option,) = (o for o in advised(t4) if o.name.startswith("batch"))
+
+        assert option.gain is None
+        assert "does not fit: needs 15.71 GB of 16 GB" in option.reason
+
+    def test_a_heavier_step_leaves_the_launching_floor(self) -> None:
+        """Kernels beyond the wall set the pace again."""
+        nearly = record("decode-b64-c2048-fp16-eager", wall_s=0.020, device_s=0.015)
+        scale = one(record("decode-b128-c2048-fp16-eager")).bound.lower_s / one(nearly).bound.lower_s
+
+        expected = 2 * 0.020 / (0.015 * scale)
+        assert gain(advised(nearly), "batch 128") == pytest.approx(expected)
+        assert expected < 2
+
+    def test_without_device_time_nothing_is_said_of_graphs(self) -> None:
+        found = advised(record("decode-b1-c512-fp16-eager", wall_s=0.035))
+
+        assert gain(found, "CUDA graphs (or a compiled engine)") is None
+
+    def test_other_gpus_by_bandwidth_and_refusals(self) -> None:
+        t4 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        rows = {o.gpu: o for o in other_gpus(observed_of(one(t4)))}
+
+        assert set(rows) == {gpu.key for gpu in registry_gpus()}
+        assert rows["h100-sxm"].speedup == pytest.approx(3350 / 320)
+        assert rows["t4"].speedup == 1.0
+
+        bf16 = record("decode-b1-c512-bf16-eager", wall_s=0.0085, device_s=0.008)
+        assert {o.gpu: o.note for o in other_gpus(observed_of(one(bf16)))}["t4"] == "no bf16 units"
+
+        big = record("prefill-b8-p2048-fp16-eager", wall_s=0.6, device_s=0.59)
+        assert "does not fit" in {o.gpu: o.note for o in other_gpus(observed_of(one(big)))}["t4"]
+
+    def test_a_launch_bound_case_is_no_faster_on_a_faster_gpu(self) -> None:
+        rows = {o.gpu: o for o in other_gpus(observed_of(one(LAUNCH_BOUND)))}
+
+        assert rows["h200"].wall_s == 0.035
+        assert rows["h200"].note == "the host's 35.000 ms of launching is the floor"
+        assert rows["t4"].wall_s == pytest.approx(0.008 * 3350 / 320)
+
+    def test_the_gpu_it_ran_on_shows_what_was_measured(self) -> None:
+        """Also where the footprint says that it could not have fitted."""
+        t4 = record("prefill-b1-p2048-fp16-eager", gpu="t4", wall_s=1.1, device_s=1.09)
+        rows = {o.gpu: o for o in other_gpus(observed_of(one(t4)))}
+
+        assert rows["t4"].wall_s == 1.1
+
+
+def registry_gpus() -> tuple[GpuSpec, ...]:
+    return tuple(find_gpu(key) for key in GPU_KEYS)
+
+
+GPU_KEYS = ("t4", "l4", "a10g", "a100-40-sxm", "a100-80-sxm", "h100-pcie", "h100-sxm", "h200")
+
+
+class TestAdvice:
+    def test_the_longest_case_of_the_smallest_batch_is_advised_on(self) -> None:
+        run = derived(
+            [
+                record("decode-b1-c128-fp16-eager", device_s=0.008),
+                record("decode-b1-c2048-fp16-eager", device_s=0.008),
+                record("decode-b8-c4000-fp16-eager", device_s=0.008),
+            ]
+        )
+        advice = advise(run, Phase.DECODE)
+
+        assert advice is not None
+        assert advice.derived.record.case.id == "decode-b1-c2048-fp16-eager"
+        assert advise(run, Phase.PREFILL) is None
+
+    def test_what_the_run_refutes_is_not_recommended(self) -> None:
+        fp16 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        nf4 = record("decode-b1-c512-nf4-eager", gpu="t4", wall_s=0.122, device_s=0.120)
+        advice = advise(derived([fp16, nf4]), Phase.DECODE)
+        assert advice is not None
+        said = recommendations(advice)
+
+        assert "1. **nf4-dq weights: 3.64×**" in said
+        refuted = said.split("refuted by this run:")[1]
+        assert "- nf4 weights: 3.36× predicted; this run measured 0.50×." in refuted
+
+    def test_batch_scaling_is_held_against_the_prediction(self) -> None:
+        run = derived(
+            [
+                record("decode-b8-c512-fp16-eager", wall_s=0.040, device_s=0.0083),
+                LAUNCH_BOUND,
+                record("decode-b1-c128-fp16-eager", wall_s=0.035, device_s=0.008),
+            ]
+        )
+        ((first, second),) = batch_series(run)
+
+        assert first.derived.record.case.batch == 1
+        assert second.measured == pytest.approx(8 * 35 / 40)
+        assert second.predicted == pytest.approx(8.0)
+
+
+class TestSummary:
+    def test_launch_bound_is_named_with_its_evidence(self) -> None:
+        said = section(summary(LAUNCH_BOUND), "What binds")
+
+        assert "**decode: launch-bound** in 1 of 1 case" in said
+        assert "the wall is 35.000 ms, the kernels run for 8.000 ms" in said
+        assert "77.1 % of the wall" in said
+
+    def test_a_wall_of_kernels_is_not_launch_bound(self) -> None:
+        said = summary(record("decode-b1-c512-fp16-eager", wall_s=0.0082, device_s=0.008))
+
+        assert "launch-bound" not in said
+        assert "**decode: memory-bound** in 1 of 1 case" in said
+        assert "below the ridge point: 1.0 against 295.3 FLOP/byte (fp16)" in said
+
+    def test_compute_bound_prefill_is_held_against_the_ridge_point(self) -> None:
+        said = section(summary(PREFILL), "What binds")
+
+        assert "**prefill: compute-bound**" in said
+        assert "above the ridge point: 509.8 against 295.3 FLOP/byte (fp16)" in said
+
+    def test_findings_are_the_records(self) -> None:
+        said = section(summary(LAUNCH_BOUND, GENERATE), "Key findings")
+
+        assert "the bound is 53.3 % of the device time at best" in said
+        assert "28.7 tokens/s (`generate-b1-p512-n32-fp16-eager`)" in said
+
+    def test_failures_come_first_and_plain_passes_are_not_explained(self) -> None:
+        verdicts = [
+            Verdict(case=PREFILL.case.id, status=Status.PASS, reasons=("fine",)),
+            Verdict(case=GENERATE.case.id, status=Status.NO_BASELINE, reasons=("none stored",)),
+            Verdict(case=LAUNCH_BOUND.case.id, status=Status.REGRESSED, reasons=("8 ms > 7 ms",)),
+        ]
+        said = section(summary(LAUNCH_BOUND, PREFILL, GENERATE, verdicts=verdicts), "Verdicts")
+
+        assert said.index("**regressed** `decode-b1-c512-fp16-eager`: 8 ms > 7 ms") < said.index(
+            "none stored"
+        )
+        assert "fine" not in said
+
+    def test_one_finding_on_many_cases_is_said_once(self) -> None:
+        ids = [f"decode-b1-c{n}-fp16-eager" for n in (1, 2, 3, 4, 5)]
+        verdicts = [Verdict(case=i, status=Status.WARN, reasons=(f"no band for {i}",)) for i in ids]
+        said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
+
+        assert "- warn, 5 cases: no band for this case" in said
+
+    def test_skipped_cases_keep_their_reason(self) -> None:
+        said = summary(PREFILL, not_run={"decode-b64-c512-fp16-eager": "needs 99 GB | has 80"})
+
+        assert r"- `decode-b64-c512-fp16-eager`: needs 99 GB \| has 80" in section(said, "Not measured")
+
+    def test_advice_changes_with_the_gpu(self) -> None:
+        t4 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+
+        assert "\n1. **batch" in section(summary(LAUNCH_BOUND), "What would help")
+        assert "\n1. **nf4-dq weights" in section(summary(t4), "What would help")
+
+    def test_a_cpu_run_promises_no_gpu_time(self) -> None:
+        said = section(summary(CPU), "Other GPUs")
+
+        assert said.count("bound only: measured on a CPU") == len(GPU_KEYS)
+
+
+class TestRender:
+    def test_a_stored_run_is_drawn_from_its_folder(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        verdict = Verdict(case=PREFILL.case.id, status=Status.BELOW_BAND, reasons=("0.43 < 0.6",))
+        run_folder(tmp_path, [PREFILL, LAUNCH_BOUND, GENERATE], verdicts=[verdict])
+
+        assert main(["render", str(tmp_path)]) == 0
+
+        assert capsys.readouterr().out.strip() == str(tmp_path / "summary.md")
+        assert "**below_band** `prefill-b1-p512-fp16-eager`: 0.43 \\< 0.6" in (
+            tmp_path / "summary.md"
+        ).read_text(encoding="utf-8")
+        for name in ("roofline.png", "breakdown.png"):
+            assert matplotlib.image.imread(tmp_path / name).shape[1] > 1000
+        assert not list(tmp_path.glob(".*"))
+
+    def test_csv_has_one_line_per_record_with_its_numbers(self, tmp_path: Path) -> None:
+        render(run_folder(tmp_path, [PREFILL, LAUNCH_BOUND, GENERATE]), [])
+        with (tmp_path / "records.csv").open(encoding="utf-8", newline="") as file:
+            rows = {row["case"]: row for row in csv.DictReader(file)}
+
+        assert len(rows) == 3
+        decode = rows["decode-b1-c512-fp16-eager"]
+        assert float(decode["device_s"]) == 0.008
+        assert float(decode["wall_s"]) == 0.035
+        assert float(decode["lower_s"]) == one(LAUNCH_BOUND).bound.lower_s
+        assert decode["regime"] == "launch"
+        assert decode["output_len"] == ""
+        assert decode["status"] == "not judged"
+        assert rows[GENERATE.case.id]["output_len"] == "32"
+        assert float(rows[GENERATE.case.id]["tokens_per_s"]) == pytest.approx(31 / 1.08)
+
+    def test_without_stored_verdicts_it_says_not_judged(self, tmp_path: Path) -> None:
+        run_folder(tmp_path, [PREFILL])
+
+        assert main(["render", str(tmp_path)]) == 0
+        assert "The run was not judged." in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+    def test_a_cpu_run_renders(self, tmp_path: Path) -> None:
+        run_folder(tmp_path, [CPU])
+
+        assert main(["render", str(tmp_path)]) == 0
+
+    @pytest.mark.parametrize("damage", ["empty", "unmeasured", "broken"])
+    def test_a_run_that_cannot_be_drawn_exits_2_with_one_line(
+        self, damage: str, tmp_path: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        expected = f"{tmp_path}: not a run's folder: it has no run.json"
+        if damage == "unmeasured":
+            run_folder(tmp_path, [], not_run={"decode-b1-c512-fp16-eager": "no GPU here"})
+            expected = f"{tmp_path}: no case was measured: no GPU here"
+        if damage == "broken":
+            path = RunFolder(tmp_path).path / "run.json"
+            path.write_text("{", encoding="utf-8")
+            expected = f"{path}: not JSON"
+
+        assert main(["render", str(tmp_path)]) == 2
+
+        shown = capsys.readouterr().err
+        assert shown.startswith(f"error: {expected}")
+        assert shown.count("\n") == 1
+        assert not (tmp_path / "summary.md").exists()

@@ -1,0 +1,42 @@
+"""python -m reports render RUN: a stored run's figures and summary, drawn anew."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analytic import SpecError
+from baselines.codec import FormatError
+from baselines.run import RunFolder
+from reports.render import render
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command. Bad input prints one line to stderr and returns 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (FormatError, SpecError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("render", help="redraw a run from its records and stored verdicts")
+    command.add_argument(
+        "folder", metavar="RUN", type=Path, help="a run's folder, such as runs/<time>-<commit>"
+    )
+    command.set_defaults(run=_render)
+    return parser
+
+
+def _render(options: argparse.Namespace) -> None:
+    folder = RunFolder(options.folder)
+    print(render(folder, folder.verdicts()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

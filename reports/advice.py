@@ -1,0 +1,195 @@
+"""What would help: the model's predictions for one case of each phase, ranked,
+and held against what the run itself measured of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analytic import Phase, find_gpu, text
+from analytic.whatif import NO_GAIN, Observed, Option, Outlook, batch_option, options, other_gpus
+from baselines.derived import CPU, Derived
+from reports.markdown import code, escape, table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The options for one case, best first. `measured` maps a changed case's id
+    to the throughput ratio that this run saw where it holds that case too;
+    `quickest_s` is the shortest wall of any pass of the phase."""
+
+    derived: Derived
+    options: tuple[Option, ...]
+    gpus: tuple[Outlook, ...]
+    measured: dict[str, float]
+    quickest_s: float
+
+    def measured_gain(self, option: Option) -> float | None:
+        return None if option.case is None else self.measured.get(option.case.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStep:
+    """One batch of a scaling series; throughput ratios to the series' smallest."""
+
+    derived: Derived
+    measured: float
+    predicted: float | None
+
+
+def observed_of(derived: Derived) -> Observed:
+    record = derived.record
+    return Observed(
+        model=record.model,
+        case=record.case,
+        roofs=derived.roofs,
+        gpu=None if record.gpu == CPU else find_gpu(record.gpu),
+        wall_s=derived.wall_s,
+        device_s=derived.device_s,
+        launch_bound=derived.regime == "launch",
+    )
+
+
+def representative(derived: Sequence[Derived], phase: Phase) -> Derived | None:
+    """The case to advise on: of the smallest batch, the longest, since that is
+    what one user waits for; of several precisions the one planned first."""
+    cases = [d for d in derived if d.record.case.phase is phase]
+    return min(cases, key=lambda d: (d.record.case.batch, -d.record.case.length), default=None)
+
+
+def advise(derived: Sequence[Derived], phase: Phase) -> Advice | None:
+    """Advice on the representative case of a phase; None where none was measured."""
+    chosen = representative(derived, phase)
+    if chosen is None:
+        return None
+    observed = observed_of(chosen)
+    rates = {d.record.case.id: d.tokens_per_s for d in derived if d.record.model == chosen.record.model}
+    return Advice(
+        derived=chosen,
+        options=options(observed),
+        gpus=other_gpus(observed),
+        measured={case_id: rate / chosen.tokens_per_s for case_id, rate in rates.items()},
+        quickest_s=min(d.wall_s for d in derived if d.record.case.phase is phase),
+    )
+
+
+def batch_series(derived: Sequence[Derived]) -> tuple[tuple[BatchStep, ...], ...]:
+    """Cases alike but for the batch, smallest first, where there are several batches."""
+    alike: dict[tuple[object, ...], list[Derived]] = {}
+    for d in derived:
+        case = d.record.case
+        key = (case.model, case.phase, case.length, case.output_len, case.precision, case.engine)
+        alike.setdefault(key, []).append(d)
+    series = (sorted(group, key=lambda d: d.record.case.batch) for group in alike.values() if len(group) > 1)
+    return tuple(_steps(group) for group in series)
+
+
+def _steps(group: Sequence[Derived]) -> tuple[BatchStep, ...]:
+    first = group[0]
+    observed = observed_of(first)
+    return tuple(
+        BatchStep(
+            derived=d,
+            measured=d.tokens_per_s / first.tokens_per_s,
+            predicted=1.0 if d is first else batch_option(observed, d.record.case.batch).gain,
+        )
+        for d in group
+    )
+
+
+def recommendations(advice: Advice) -> str:
+    """A numbered list of what gains; then what this run has refuted, what gains
+    nothing, and what cannot be done."""
+    gaining = [o for o in advice.options if o.gains and not _refuted(advice, o)]
+    groups = (
+        (
+            "Predicted, but refuted by this run:",
+            [o for o in advice.options if o.gains and _refuted(advice, o)],
+        ),
+        ("No gain:", [o for o in advice.options if o.gain is not None and not o.gains]),
+        ("Not possible here, or not known:", [o for o in advice.options if o.gain is None]),
+    )
+    lines = [
+        f"{i}. **{escape(o.name)}: {text.ratio(o.gain)}** the throughput predicted, a pass in "
+        f"{text.seconds(o.wall_s)}{_seen(advice, o)}. {_sentence(o.reason)}"
+        for i, o in enumerate(gaining, start=1)
+    ]
+    if not gaining:
+        lines.append("Nothing that the model can foretell gains.")
+    for title, members in groups:
+        if members:
+            lines += ["", title, "", *(_item(advice, o) for o in members)]
+    return "\n".join(lines)
+
+
+def _item(advice: Advice, option: Option) -> str:
+    predicted = "" if option.gain is None else f" {text.ratio(option.gain)} predicted{_seen(advice, option)}."
+    return f"- {escape(option.name)}:{predicted} {_sentence(option.reason)}"
+
+
+def _refuted(advice: Advice, option: Option) -> bool:
+    gain = advice.measured_gain(option)
+    return gain is not None and gain <= NO_GAIN
+
+
+def _seen(advice: Advice, option: Option) -> str:
+    gain = advice.measured_gain(option)
+    return "" if gain is None else f"; this run measured {text.ratio(gain)}"
+
+
+def _sentence(reason: str) -> str:
+    return f"{escape(reason[:1].upper() + reason[1:])}."
+
+
+def host_limits(advices: Sequence[Advice]) -> str:
+    """How far the predicted walls can be trusted: a host whose launching hid
+    under the kernels was never seen to launch faster than the quickest pass."""
+    said = [
+        f"below {text.seconds(a.quickest_s)} for {a.derived.record.case.phase.value}"
+        for a in advices
+        if a.derived.record.gpu != CPU and a.derived.regime != "launch"
+    ]
+    if not said:
+        return ""
+    return (
+        f"Walls {' and '.join(said)} suppose a host that launches faster than this run has shown: "
+        "that is its quickest pass."
+    )
+
+
+def gpu_table(advices: Sequence[Advice]) -> str:
+    """The advised cases on every GPU of the registry, side by side."""
+    headers = ["GPU"]
+    for advice in advices:
+        phase = advice.derived.record.case.phase.value
+        headers += [f"{phase} bound", f"{phase} wall", "speed-up", "note"]
+    rows = [
+        [outlooks[0].gpu, *(cell for outlook in outlooks for cell in _gpu_cells(outlook))]
+        for outlooks in zip(*(advice.gpus for advice in advices), strict=True)
+    ]
+    notes = [4 * (i + 1) for i in range(len(advices))]
+    return table(headers, rows, left=(0, *notes))
+
+
+def _gpu_cells(outlook: Outlook) -> tuple[str, ...]:
+    return (
+        text.seconds(outlook.lower_s),
+        text.seconds(outlook.wall_s),
+        text.ratio(outlook.speedup),
+        escape(outlook.note),
+    )
+
+
+def batch_table(series: Sequence[Sequence[BatchStep]]) -> str:
+    """Measured throughput by batch beside what the smallest batch foretold."""
+    rows = [
+        (
+            code(step.derived.record.case.id),
+            str(step.derived.record.case.batch),
+            text.seconds(step.derived.wall_s),
+            text.tokens_per_s(step.derived.tokens_per_s),
+            text.ratio(step.measured),
+            text.ratio(step.predicted),
+        )
+        for steps in series
+        for step in steps
+    ]
+    return table(("case", "batch", "wall", "tokens/s", "measured", "predicted"), rows)

@@ -1,0 +1,102 @@
+"""What a run found, in sentences whose every number is computed from it."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from analytic import Phase, text
+from baselines.derived import CPU, Derived
+from reports.generation import generations
+from reports.markdown import code
+
+_PASSES = (Phase.PREFILL, Phase.DECODE)
+
+
+def key_findings(derived: Sequence[Derived]) -> str:
+    """For each phase the best and the middling fraction of the bound, and the rate."""
+    lines = [_phase(phase, cases) for phase in _PASSES if (cases := _of(derived, phase))]
+    if found := generations(derived):
+        best = max(found, key=lambda g: g.derived.tokens_per_s)
+        lines.append(
+            f"- **generate()** decodes at up to {_rate(best.derived)} ({code(best.case.id)}), the prefill left "
+            f"out: first token after {text.seconds(best.derived.first_token_s)}, then one every "
+            f"{text.seconds(best.derived.tpot_s)}. Of its {text.scaled(best.flops, 'FLOP')}, "
+            f"{text.percent(best.prefill_flops / best.flops)} are the prefill's, done at "
+            f"{text.scaled(best.prefill_flops_per_s, 'FLOP/s')}; decode ran at "
+            f"{text.scaled(best.decode_flops_per_s, 'FLOP/s')}."
+        )
+    return "\n".join(lines)
+
+
+def _of(derived: Sequence[Derived], phase: Phase) -> list[Derived]:
+    return [d for d in derived if d.record.case.phase is phase]
+
+
+def _rate(derived: Derived) -> str:
+    return f"{text.tokens_per_s(derived.tokens_per_s)} tokens/s"
+
+
+def _phase(phase: Phase, cases: Sequence[Derived]) -> str:
+    timed = [d for d in cases if d.device_fraction is not None]
+    said = [_fractions("wall", cases, lambda d: d.wall_fraction)]
+    if timed:
+        said.insert(0, _fractions("device time", timed, lambda d: d.device_fraction or 0.0))
+    fastest = max(cases, key=lambda d: d.tokens_per_s)
+    return (
+        f"- **{phase.value}**, {_count(cases)}: {'; '.join(said)}. "
+        f"Fastest: {_rate(fastest)} ({code(fastest.record.case.id)})."
+    )
+
+
+def _fractions(clock: str, cases: Sequence[Derived], fraction: Callable[[Derived], float]) -> str:
+    best = max(cases, key=fraction)
+    return (
+        f"the bound is {text.percent(fraction(best))} of the {clock} at best ({code(best.record.case.id)}), "
+        f"{text.percent(median(fraction(d) for d in cases))} in the median"
+    )
+
+
+def _count(cases: Sequence[Derived]) -> str:
+    return f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
+
+
+def bottlenecks(derived: Sequence[Derived]) -> str:
+    """What binds each phase, case by case, with the numbers that say so."""
+    lines = []
+    for phase in _PASSES:
+        cases = _of(derived, phase)
+        for regime in ("launch", "memory", "compute"):
+            held = [d for d in cases if d.regime == regime]
+            if held:
+                lines.append(
+                    f"- **{phase.value}: {regime}-bound** in {len(held)} of {_count(cases)}. {_evidence(regime, held)}"
+                )
+    if derived and all(d.device_s is None for d in derived):
+        notes = dict.fromkeys(d.record.measurement.device_note or "it was not measured" for d in derived)
+        if derived[0].record.gpu != CPU:
+            lines.append(f"- Whether launches bind cannot be told without device time: {'; '.join(notes)}.")
+    return "\n".join(lines)
+
+
+def _evidence(regime: str, held: Sequence[Derived]) -> str:
+    if regime == "launch":
+        worst = max(held, key=lambda d: d.host_share or 0.0)
+        return (
+            f"Most so {code(worst.record.case.id)}: the wall is {text.seconds(worst.wall_s)}, the kernels run "
+            f"for {text.seconds(worst.device_s)} of it; {text.percent(worst.host_share)} of the wall the GPU "
+            f"waits for the host. By its intensity alone it would be {worst.bound.limiter}-bound."
+        )
+    side = "below" if regime == "memory" else "above"
+    return f"Operational intensity {side} the ridge point: {_intensities(held)}."
+
+
+def _intensities(held: Sequence[Derived]) -> str:
+    """The range of intensities against each ridge point (one per compute dtype)."""
+    ridges: dict[tuple[str, float], list[float]] = {}
+    for d in held:
+        ridges.setdefault((d.costs[0].math, d.bound.ridge_point), []).append(d.bound.intensity)
+    said = []
+    for (dtype, ridge), values in ridges.items():
+        low, high = min(values), max(values)
+        span = f"{low:.1f}" if len(values) == 1 else f"{low:.1f} to {high:.1f}"
+        said.append(f"{span} against {ridge:.1f} FLOP/byte ({dtype})")
+    return "; ".join(said)

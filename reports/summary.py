@@ -1,0 +1,149 @@
+"""The summary of a run, in Markdown: what was found, why, and what would help."""
+
+from collections.abc import Iterable, Sequence
+
+from analytic import Ceilings, Phase, text
+from baselines.derived import CPU, Derived
+from baselines.run import RunInfo
+from baselines.verdict import Outcome, Status, Verdict
+from reports.advice import advise, batch_series, batch_table, gpu_table, host_limits, recommendations
+from reports.findings import bottlenecks, key_findings
+from reports.markdown import code, escape
+from reports.palette import versions
+from reports.table import NOT_JUDGED, case_table, generate_table, missing_verdicts
+
+_OUTCOMES = (Outcome.FAILS, Outcome.SKIPS, Outcome.PASSES)
+
+# Up to so many cases that share a finding are named; the table names the rest.
+_NAMED = 4
+
+
+def summarise(
+    info: RunInfo,
+    derived: Sequence[Derived],
+    verdicts: Sequence[Verdict],
+    *,
+    ceilings: Ceilings | None,
+    images: Sequence[str],
+) -> str:
+    """summary.md of a run with at least one measured case. `images` are the
+    names of the figures beside it."""
+    sections = (
+        ("", _head(info, derived, ceilings)),
+        ("Key findings", key_findings(derived)),
+        ("What binds", bottlenecks(derived)),
+        ("Results", case_table(derived, verdicts)),
+        ("generate()", generate_table(derived)),
+        ("Verdicts", _verdicts(verdicts)),
+        ("What would help", _advice(derived)),
+        ("Other GPUs", _gpus(derived)),
+        ("Batch scaling", _batches(derived)),
+        ("Not measured", _not_measured(info, derived, verdicts)),
+        ("Figures", "\n\n".join(f"![{name}]({name})" for name in images)),
+    )
+    return "\n\n".join(f"## {title}\n\n{body}" if title else body for title, body in sections if body) + "\n"
+
+
+def _head(info: RunInfo, derived: Sequence[Derived], ceilings: Ceilings | None) -> str:
+    record = derived[0].record
+    models = ", ".join(dict.fromkeys(d.record.model.name for d in derived))
+    lines = [
+        f"# {escape(models)} on {escape(record.hard.device)}",
+        "",
+        f"- run {code(info.id)}, started {info.started}",
+        f"- commit {code(info.commit)}{', with uncommitted changes' if info.dirty else ''}",
+        f"- {escape(versions(derived[0]))}; host CPU {escape(record.soft.host_cpu)}",
+        f"- {escape(record.hard.checkpoint)} weights, attention {escape(record.hard.attention)}",
+    ]
+    if record.hard.power_limit_w is not None:
+        lines.append(f"- power limit {record.hard.power_limit_w:.0f} W")
+    if record.gpu != CPU:
+        roofs = derived[0].roofs
+        lines.append(f"- datasheet ({record.gpu}): {_roofs(roofs.bytes_per_s, roofs.flops_per_s.items())}")
+    if ceilings is not None:
+        reached = _roofs(ceilings.roofs.bytes_per_s, ceilings.gemm_flops_per_s.items())
+        lines.append(f"- measured ceilings: {reached}")
+    return "\n".join(lines)
+
+
+def _roofs(bytes_per_s: float, flops_per_s: Iterable[tuple[str, float]]) -> str:
+    peaks = ", ".join(f"{dtype} {text.scaled(peak, 'FLOP/s')}" for dtype, peak in flops_per_s)
+    return f"{text.scaled(bytes_per_s, 'B/s')}; {peaks}"
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> str:
+    """The count of each status, then the reasons of all but plain passes,
+    failures first."""
+    if not verdicts:
+        return f"The run was {NOT_JUDGED}."
+    order = sorted(
+        verdicts, key=lambda v: (_OUTCOMES.index(v.outcome(strict=False)), tuple(Status).index(v.status))
+    )
+    counts: dict[Status, int] = {}
+    for v in order:
+        counts[v.status] = counts.get(v.status, 0) + 1
+    told: dict[tuple[Status, str], list[Verdict]] = {}
+    for v in order:
+        if v.status not in (Status.PASS, Status.NOT_MEASURED):
+            # The same finding on many cases is said once.
+            reason = "; ".join(v.reasons).replace(v.case, "this case")
+            told.setdefault((v.status, reason), []).append(v)
+    lines = [", ".join(f"{n} {status.value}" for status, n in counts.items()) + "."]
+    lines += [_finding(group, reason) for (_, reason), group in told.items()]
+    return "\n\n".join((lines[0], "\n".join(lines[1:]))).rstrip()
+
+
+def _finding(group: Sequence[Verdict], reason: str) -> str:
+    first = group[0]
+    fails = first.outcome(strict=False) is Outcome.FAILS
+    status = f"**{first.status.value}**" if fails else first.status.value
+    if len(group) == 1:
+        return f"- {status} {code(first.case)}: {escape('; '.join(first.reasons))}"
+    if len(group) > _NAMED:
+        return f"- {status}, {len(group)} cases: {escape(reason)}"
+    return f"- {status} {', '.join(code(v.case) for v in group)}: {escape(reason)}"
+
+
+def _advice(derived: Sequence[Derived]) -> str:
+    """The ranked options for one decode and one prefill case, named as chosen."""
+    limits = (
+        "Predicted at the same achieved fraction of the bound, with the host as it is "
+        "(`analytic/whatif.py` says what that leaves out)."
+    )
+    parts = [limits]
+    for phase in (Phase.DECODE, Phase.PREFILL):
+        advice = advise(derived, phase)
+        if advice is not None:
+            chosen = advice.derived
+            parts.append(
+                f"### {phase.value}: {code(chosen.record.case.id)}, {text.seconds(chosen.wall_s)}, "
+                f"{chosen.regime}-bound\n\nThe longest case of the smallest batch, as one user meets it.\n\n"
+                f"{recommendations(advice)}"
+            )
+    return "\n\n".join(parts) if len(parts) > 1 else ""
+
+
+def _gpus(derived: Sequence[Derived]) -> str:
+    advices = [a for phase in (Phase.DECODE, Phase.PREFILL) if (a := advise(derived, phase)) is not None]
+    if not advices:
+        return ""
+    cases = " and ".join(code(a.derived.record.case.id) for a in advices)
+    intro = f"{cases}, computed for every GPU of the registry. {host_limits(advices)}".rstrip()
+    return f"{intro}\n\n{gpu_table(advices)}"
+
+
+def _batches(derived: Sequence[Derived]) -> str:
+    series = batch_series(derived)
+    if not series:
+        return ""
+    return f"Throughput against the smallest batch: as measured, and as foretold from it.\n\n{batch_table(series)}"
+
+
+def _not_measured(info: RunInfo, derived: Sequence[Derived], verdicts: Sequence[Verdict]) -> str:
+    """Every planned or judged case without a record, and why."""
+    measured = {d.record.case.id for d in derived}
+    reasons = {v.case: "; ".join(v.reasons) for v in missing_verdicts(derived, verdicts)}
+    for planned in info.planned:
+        if planned.case.id not in measured:
+            reasons.setdefault(planned.case.id, planned.not_run or "no reason was stored")
+    return "\n".join(f"- {code(case_id)}: {escape(reason)}" for case_id, reason in reasons.items())
