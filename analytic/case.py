@@ -43,7 +43,7 @@ class Case:
     why: str = ""
 
     def __post_init__(self) -> None:
-        if self.phase not in tuple(Phase):
+        if not isinstance(self.phase, Phase):
             raise unknown("phase", str(self.phase), tuple(Phase))
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)

@@ -43,8 +43,6 @@ def footprint(model: ModelSpec, case: Case, precision: Precision, *, materialise
     final_len = case.length + (case.output_len or (1 if case.phase is Phase.DECODE else 0))
     held = model.cached_tokens(final_len)
     layer_kv = 2 * case.batch * held * model.d_kv * precision.kv_bytes
-    # What the harness keeps to restore the cache before each decode step.
-    snapshot = layer_kv * model.n_layers if case.phase is Phase.DECODE else 0
     width = DTYPE_BYTES[precision.model]
     mlp = (4 * model.d_ff + 3 * model.d_model) * tokens * width
     scores = 0
@@ -57,6 +55,6 @@ def footprint(model: ModelSpec, case: Case, precision: Precision, *, materialise
         unpacked = max(rows * cols for _, rows, cols in model.layer_linears) * width
     return Footprint(
         weight_bytes=resident_weight_bytes(model, precision),
-        kv_bytes=layer_kv * (model.n_layers + 1) + snapshot,
+        kv_bytes=layer_kv * (model.n_layers + 1),
         activation_bytes=max(mlp, scores) + unpacked,
     )

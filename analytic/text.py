@@ -8,8 +8,9 @@ _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0,
 
 def scaled(value: float, unit: str, *, digits: int = 4) -> str:
     """`value` with a decimal prefix: scaled(1.43e10, "FLOP") == "14.3 GFLOP"."""
+    rounded = abs(float(f"{value:.{digits}g}"))
     for factor, prefix in _PREFIXES:
-        if abs(value) >= factor:
+        if rounded >= factor:
             return f"{value / factor:.{digits}g} {prefix}{unit}"
     return f"{value:.{digits}g} {unit}"
 

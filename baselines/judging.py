@@ -53,7 +53,13 @@ def judge_folder(
             continue
         if baseline is not None:
             stored[case_id] = Stored(baseline=baseline, place=str(path), digest=digest(path))
-    verdicts = judge(derived, stored=stored, bands=bands() if rows is None else rows, policy=policy)
+    verdicts = judge(
+        derived,
+        stored=stored,
+        damaged=damaged,
+        bands=bands() if rows is None else rows,
+        policy=policy,
+    )
     measured = {d.record.case.id for d in derived}
     missing = tuple(
         not_measured(p.case.id, p.not_run or "the case did not finish; see its measure item")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from baselines.judging import Judged, judge_folder
 from baselines.codec import FormatError
+from baselines.judging import Judged, judge_folder
 from baselines.run import RunFolder, Verdicts
 from baselines.store import DEFAULT_STORE, Store
 

@@ -4,9 +4,10 @@ Bounds, fractions, MFU, MBU and verdicts are computed on load (derived.py,
 verdict.py), so that a better model of the machine re-judges old runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analytic import Case, Ceilings, ModelSpec
+from analytic import Case, Ceilings, ModelSpec, SpecError
 
 # The schema of records, run files and baselines, with its history. A file of a
 # newer schema is refused; one of an older is upgraded where it is read.
@@ -105,6 +106,16 @@ class Tokens:
     digest: str
 
 
+def require_times(name: str, samples: Sequence[float] | None) -> None:
+    """Raises SpecError for samples, in seconds, that no clock can have given."""
+    if samples is None:
+        return
+    if not samples:
+        raise SpecError(f"{name} holds no sample")
+    if min(samples) <= 0:
+        raise SpecError(f"{name} holds {min(samples)} s; a time is positive")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """Raw samples in seconds, in the order in which they were taken.
@@ -126,6 +137,19 @@ class Measurement:
     state_after: GpuState | None
     counts: Counts | None
     operators: tuple[OperatorTime, ...] | None
+
+    def __post_init__(self) -> None:
+        for name in ("wall_s", "device_s", "first_token_s"):
+            require_times(name, getattr(self, name))
+        if self.first_token_s is None:
+            return
+        if len(self.first_token_s) != len(self.wall_s):
+            raise SpecError(
+                f"{len(self.first_token_s)} first_token_s do not go with {len(self.wall_s)} wall_s"
+            )
+        for first, whole in zip(self.first_token_s, self.wall_s, strict=True):
+            if first >= whole:
+                raise SpecError(f"first_token_s {first} is not within its wall_s {whole}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from analytic import SpecError
 from baselines import codec
 from baselines.codec import FormatError
-from baselines.record import SCHEMA, HardKey, Record, SoftKey
+from baselines.record import SCHEMA, HardKey, Record, SoftKey, require_times
 
 DEFAULT_STORE = Path("baselines") / "data"
 
@@ -23,6 +24,10 @@ class Session:
     soft: SoftKey
     wall_s: tuple[float, ...]
     device_s: tuple[float, ...] | None
+
+    def __post_init__(self) -> None:
+        require_times("wall_s", self.wall_s)
+        require_times("device_s", self.device_s)
 
     @property
     def wall_median_s(self) -> float:
@@ -46,6 +51,10 @@ class Baseline:
     command: str
     hard: HardKey
     sessions: tuple[Session, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sessions:
+            raise SpecError("a baseline without a session")
 
     @property
     def device_medians_s(self) -> tuple[float, ...]:
@@ -120,9 +129,6 @@ class Store:
         baseline = codec.read(Baseline, path)
         if baseline.case != record.case.id:
             raise FormatError(f"{path}: holds case {baseline.case}, not {record.case.id}")
-        for session in baseline.sessions:
-            if not session.wall_s or min((*session.wall_s, *(session.device_s or ()))) <= 0:
-                raise FormatError(f"{path}: session {session.run} holds a time that is not positive")
         return baseline
 
     def write(self, records: Sequence[Record], *, written: str, command: str) -> Path:

@@ -100,38 +100,37 @@ def judge(
     run: Sequence[Derived],
     *,
     stored: Mapping[str, Stored],
+    damaged: Mapping[str, str],
     bands: Sequence[Band],
     policy: Policy,
 ) -> tuple[Verdict, ...]:
     """One verdict per measured case, in the order of `run`.
 
-    `stored` maps case ids to baselines. The between-session spread is pooled
+    `stored` maps case ids to baselines, `damaged` to why there is none that can
+    be read. The between-session spread is pooled
     over all of them, which is why a run is judged as a whole.
     """
     spreads = [own_spread(_logs(s.baseline)) for s in stored.values()]
     pooled = pool([s for s in spreads if s is not None])
-    return tuple(_verdict(d, stored.get(d.record.case.id), bands, pooled, policy) for d in run)
+    verdicts = []
+    for derived in run:
+        case_id = derived.record.case.id
+        findings = [*_validity(derived), *_physics(derived), *_expectation(derived, bands)]
+        if case_id in damaged:
+            findings.append(_Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
+        else:
+            findings += _history(derived, stored.get(case_id), pooled, policy)
+        verdicts.append(_verdict(case_id, findings, stored.get(case_id)))
+    return tuple(verdicts)
 
 
-def _verdict(
-    derived: Derived,
-    stored: Stored | None,
-    bands: Sequence[Band],
-    pooled: Spread | None,
-    policy: Policy,
-) -> Verdict:
-    findings = [
-        *_validity(derived),
-        *_physics(derived),
-        *_expectation(derived, bands),
-        *_history(derived, stored, pooled, policy),
-    ]
+def _verdict(case_id: str, findings: Sequence[_Finding], stored: Stored | None) -> Verdict:
     order = tuple(Status)
-    findings.sort(key=lambda f: order.index(f.status))
+    worst_first = sorted(findings, key=lambda f: order.index(f.status))
     return Verdict(
-        case=derived.record.case.id,
-        status=findings[0].status,
-        reasons=tuple(f.text for f in findings),
+        case=case_id,
+        status=worst_first[0].status,
+        reasons=tuple(f.text for f in worst_first),
         baseline_digest=stored.digest if stored else None,
     )
 

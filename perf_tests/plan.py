@@ -11,6 +11,7 @@ from analytic import (
     GpuSpec,
     ModelSpec,
     Phase,
+    Precision,
     case_costs,
     find_precision,
     footprint,
@@ -47,8 +48,8 @@ UNKNOWN_FRACTION = 0.1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """What a plan needs to know of a machine. `gpu` is None for a CPU;
-    `capacity_bytes` is what the models may occupy; `quantiser` says whether
-    bitsandbytes is there, None or the reason why not."""
+    `capacity_bytes` is what a model may occupy; `no_quantiser` is why bitsandbytes
+    cannot be used, None if it can."""
 
     gpu: GpuSpec | None
     capacity_bytes: int
@@ -61,7 +62,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A case on a machine; `skip` says why it cannot run there, with numbers."""
+    """A case on a machine: the peak memory predicted for it, and in `skip` why it
+    cannot run there, with numbers."""
 
     case: Case
     footprint_bytes: int
@@ -71,20 +73,25 @@ class Plan:
 def plan_case(case: Case, model: ModelSpec, machine: Machine) -> Plan:
     precision = find_precision(case.precision)
     need = footprint(model, case, precision, materialised_scores=machine.materialised_scores)
-    total = need.total_bytes + WORKSPACE_BYTES
-    return Plan(case=case, footprint_bytes=total, skip=_obstacle(case, total, machine))
+    total = need.total_bytes
+    if case.phase is Phase.DECODE:
+        # The harness keeps the filled cache beside the one that a step grows.
+        total += need.kv_bytes
+    return Plan(case=case, footprint_bytes=total, skip=_obstacle(precision, total, machine))
 
 
-def _obstacle(case: Case, need_bytes: int, machine: Machine) -> str | None:
-    precision = find_precision(case.precision)
+def _obstacle(precision: Precision, need_bytes: int, machine: Machine) -> str | None:
     if machine.gpu is not None:
         for dtype in sorted({precision.compute, precision.model, precision.linear_math}):
             if not machine.gpu.supports(dtype):
                 return f"{machine.gpu.key} has no {dtype} units"
     if precision.quantised and machine.no_quantiser:
         return machine.no_quantiser
-    if need_bytes > machine.capacity_bytes:
-        return f"needs {gib(need_bytes)} of memory by prediction; {gib(machine.capacity_bytes)} are free"
+    if need_bytes + WORKSPACE_BYTES > machine.capacity_bytes:
+        return (
+            f"needs {gib(need_bytes + WORKSPACE_BYTES)} of memory by prediction; "
+            f"{gib(machine.capacity_bytes)} are free"
+        )
     return None
 
 

@@ -7,6 +7,7 @@ the wall is timed first, and nothing is timed at all where the tear-down is off.
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,11 @@ def profile_steps(step: Step, device: Device, *, steps: int) -> Profile | str:
     from torch.profiler import ProfilerActivity, profile, record_function
 
     activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
-    with profile(activities=activities, acc_events=True) as profiler:
+    with warnings.catch_warnings():
+        # Every session of the profiler stands alone here, which is what it warns of.
+        warnings.filterwarnings("ignore", message=".*Profiler clears events")
+        profiler = profile(activities=activities)
+    with profiler:
         for _ in range(steps):
             step.reset()
             device.synchronise()

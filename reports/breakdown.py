@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
 from reports.generation import Generation, generations
-from reports.palette import FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading
+from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading
 
 NOT_MEASURED = "not measured"
 
@@ -29,7 +29,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     "wall_s:…", "prefill_flops:…", "decode_flops:…", and the lines "roof:<dtype>"
     and "ceiling:<dtype>".
     """
-    figure = Figure(figsize=(12, 8.4), layout="constrained")
+    figure = Figure(figsize=(12, 8.4), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     title, subtitle = heading(derived)
     figure.suptitle(f"generate(): {title}\n", fontsize=13, color=INK)
@@ -210,7 +210,13 @@ def _flops(axes: Axes, found: Sequence[Generation], prompts: Sequence[int]) -> N
                     label=f"{phase}, b{batch} n{output_len}" if k == 0 else None,
                 )
                 axes.text(
-                    x, flops, text.scaled(flops, "FLOP"), ha="center", va="bottom", fontsize=7, color=INK
+                    x,
+                    flops,
+                    text.scaled(flops, "FLOP").replace(" ", "\n"),
+                    ha="center",
+                    va="bottom",
+                    fontsize=7,
+                    color=INK,
                 )
     axes.yaxis.set_major_formatter(lambda value, _: text.scaled(value, "FLOP"))
     axes.margins(y=0.25)

@@ -10,8 +10,11 @@ from matplotlib.transforms import Bbox
 
 from reports.palette import FAINT
 
-# Points of one family nearer than this share one name.
-CLUSTER_PX = 40.0
+# Points of one family nearer than this (in points, 1/72 inch) share one name.
+CLUSTER_PT = 28.0
+
+# What a marker takes up, and the air around a name, in points.
+_MARKER_PT, _AIR_PT = 7.0, 3.0
 
 # Where a name may go, in points from its marker: the nearest free place wins.
 _PLACES = tuple(
@@ -40,15 +43,17 @@ def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple
     a name should not cover. Needs the final limits and layout: call it last."""
     frame = axes.get_window_extent()
     points = [axes.transData.transform(p) for p in (*((s.x, s.y) for s in spots), *obstacles)]
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
+    scale = axes.figure.dpi / 72
+    half = _MARKER_PT * scale / 2
+    taken = [Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in points]
     for cluster in _clusters(axes, spots):
         label = _label(axes, cluster)
         size = label.get_window_extent()
         x, y = axes.transData.transform((cluster[0].x, cluster[0].y))
-        boxes = {place: _box((x, y), size, place, dpi=axes.figure.dpi) for place in _PLACES}
+        boxes = {place: _box((x, y), size, place, scale=scale) for place in _PLACES}
         place = min(_PLACES, key=lambda p: _covered(boxes[p], taken, frame))
         _move(label, place)
-        taken.append(boxes[place].padded(4))
+        taken.append(boxes[place].padded(_AIR_PT * scale))
 
 
 def _clusters(axes: Axes, spots: Sequence[Spot]) -> list[list[Spot]]:
@@ -59,7 +64,7 @@ def _clusters(axes: Axes, spots: Sequence[Spot]) -> list[list[Spot]]:
         for cluster in clusters:
             last = axes.transData.transform((cluster[-1].x, cluster[-1].y))
             if (spot.family, spot.colour) == (cluster[0].family, cluster[0].colour) and (
-                max(abs(here - last)) <= CLUSTER_PX
+                max(abs(here - last)) <= CLUSTER_PT * axes.figure.dpi / 72
             ):
                 cluster.append(spot)
                 break
@@ -96,9 +101,10 @@ def _move(label: Annotation, place: tuple[float, float]) -> None:
     label.set_horizontalalignment(_alignment(place))
 
 
-def _box(anchor: tuple[float, float], size: Bbox, place: tuple[float, float], *, dpi: float) -> Bbox:
-    """Where a text of that size lies, in pixels, when put at `place` (points)."""
-    x, y = anchor[0] + place[0] * dpi / 72, anchor[1] + place[1] * dpi / 72
+def _box(anchor: tuple[float, float], size: Bbox, place: tuple[float, float], *, scale: float) -> Bbox:
+    """Where a text of that size lies, in pixels, when put at `place`
+    (points, of `scale` pixels each)."""
+    x, y = anchor[0] + place[0] * scale, anchor[1] + place[1] * scale
     left = {"left": 0.0, "right": size.width, "center": size.width / 2}[_alignment(place)]
     return Bbox.from_bounds(x - left, y - size.height / 2, size.width, size.height)
 

@@ -15,6 +15,8 @@ PRECISION_COLOURS = {
     "nf4-dq": "#CC79A7",
 }
 PHASE_MARKERS = {Phase.PREFILL: "s", Phase.DECODE: "o", Phase.GENERATE: "D"}
+# Names are placed in pixels, so a figure is saved at the resolution it is made for.
+DPI = 150
 INK = "#333333"
 FAINT = "#8A8A8A"
 

@@ -19,6 +19,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     try:
         judged = perf.judge()
+        if not judged.derived:
+            session.config.stash[NOTES].append("no case was measured, so there is no report")
+            return
         session.config.stash[TABLE] = results(judged.derived, judged.verdicts)
         if not perf.stored:  # `python -m reports render` redraws an earlier run
             session.config.stash[NOTES].append(f"report: {render(perf.folder, judged.verdicts)}")

@@ -18,7 +18,6 @@ from reports.summary import summarise
 from reports.table import NOT_JUDGED
 
 ROOFLINE, BREAKDOWN, SUMMARY, CSV = "roofline.png", "breakdown.png", "summary.md", "records.csv"
-_DPI = 150
 
 
 def render(folder: RunFolder, verdicts: Sequence[Verdict]) -> Path:
@@ -93,7 +92,7 @@ def _save(figure: Figure, path: Path) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            figure.savefig(file, format="png", dpi=_DPI)
+            figure.savefig(file, format="png")
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analytic import Ceilings, Phase, Roofs, text
 from baselines.derived import CPU, Derived
 from reports.labels import Spot, place_labels
-from reports.palette import FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading, precisions
+from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading, precisions
 
 
 def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
@@ -24,7 +24,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     "roof:fp16", "ridge:fp16", "ceiling:fp16", "ceiling-ridge:fp16",
     "bound:<case id>", "measured:<case id>", "wall:<case id>".
     """
-    figure = Figure(figsize=(11, 7.2), layout="constrained")
+    figure = Figure(figsize=(11, 7.2), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_xscale("log")
