@@ -282,6 +282,7 @@ class TestWhatIf:
         assert gain(found, "CUDA graphs (or a compiled engine)") == 1.0
         assert gain(found, "batch 2") == pytest.approx(2 * 14.2885 / 14.3556, rel=1e-3)
         assert [o.name for o in found if o.gains] == [
+            "batch 8",
             "batch 4",
             "nf4-dq weights",
             "nf4 weights",
@@ -292,22 +293,26 @@ class TestWhatIf:
     def test_a_larger_batch_turns_the_order_round(self) -> None:
         """Once the KV cache fills the memory, lighter weights are what is left."""
         one_user = advised(record("decode-b1-c2048-fp16-eager", wall_s=0.0082, device_s=0.008))
-        many = advised(record("decode-b64-c2048-fp16-eager", wall_s=0.0182, device_s=0.018))
+        many = advised(record("decode-b128-c2048-fp16-eager", wall_s=0.0352, device_s=0.035))
 
-        assert one_user[0].name == "batch 64"
+        assert one_user[0].name == "batch 128"
         assert many[0].name == "nf4-dq weights"
-        # 14.2 GB of weights and 17.2 GB of KV against 3.9 and 17.2 GB.
-        assert many[0].gain == pytest.approx(31.41 / 21.05, rel=1e-3)
-        assert [(o.gain, o.reason) for o in many if o.name == "batch 128"] == [
-            (None, "does not fit: needs 84.33 GB of 80 GB")
+        # 14.2 GB of weights and 34.4 GB of KV against 3.9 and 34.4 GB.
+        assert many[0].gain == pytest.approx(48.60 / 38.24, rel=1e-3)
+        assert [(o.gain, o.reason) for o in many if o.name == "batch 256"] == [
+            (None, "does not fit: needs 85.42 GB of 80 GB")
         ]
 
     def test_batches_end_where_memory_does(self) -> None:
-        t4 = record("decode-b1-c2048-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
-        (option,) = (o for o in advised(t4) if o.name.startswith("batch"))
+        one_user = record("decode-b1-c2048-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        (last,) = (o for o in advised(one_user) if o.name.startswith("batch"))
+        two_users = record("decode-b2-c2048-fp16-eager", gpu="t4", wall_s=0.063, device_s=0.062)
+        (beyond,) = (o for o in advised(two_users) if o.name.startswith("batch"))
 
-        assert option.gain is None
-        assert "does not fit: needs 15.71 GB of 16 GB" in option.reason
+        assert (last.name, last.gains) == ("batch 2", True)
+        assert last.reason.endswith("needs 15.17 GB of 16 GB, the largest power of two that fits")
+        assert (beyond.name, beyond.gain) == ("batch 4", None)
+        assert beyond.reason == "does not fit: needs 15.86 GB of 16 GB"
 
     def test_a_heavier_step_leaves_the_launching_floor(self) -> None:
         """Kernels beyond the wall set the pace again."""
@@ -372,9 +377,10 @@ class TestAdvice:
         assert advice is not None
         said = recommendations(advice)
 
-        assert "1. **batch 4: 3.94×**" in said
-        assert "2. **nf4-dq weights: 3.64×**" in said
-        assert "3. **batch 2: 1.99×**" in said
+        assert "1. **batch 8: 7.74×**" in said
+        assert "2. **batch 4: 3.94×**" in said
+        assert "3. **nf4-dq weights: 3.64×**" in said
+        assert "4. **batch 2: 1.99×**" in said
         refuted = said.split("refuted by this run:")[1]
         assert "- nf4 weights: 3.36× predicted; this run measured 0.50×." in refuted
 
@@ -453,7 +459,7 @@ class TestSummary:
 
         assert "**CUDA graphs" in on_h100[0]
         assert "- nf4 weights: 1.00× predicted" in on_h100[1]
-        assert "2. **nf4-dq weights: 3.64×**" in on_t4[0]
+        assert "3. **nf4-dq weights: 3.64×**" in on_t4[0]
         assert "- CUDA graphs" in on_t4[1]
 
     def test_a_cpu_run_promises_no_gpu_time(self) -> None:
