@@ -83,10 +83,18 @@ class Derived:
 
     @property
     def regime(self) -> str:
-        """What holds the case back: "launch", "compute" or "memory"."""
+        """What holds the case back: "launch", "compute" or "memory"; "unknown" on a
+        GPU without device time, where the launch gaps cannot be seen."""
+        if self.host_share is None and self.record.gpu != CPU:
+            return "unknown"
         if self.host_share is not None and self.host_share > LAUNCH_BOUND_SHARE:
             return "launch"
         return self.bound.limiter
+
+    @property
+    def binding(self) -> str:
+        """The regime as a phrase: "launch-bound"."""
+        return "bound by what was not seen" if self.regime == "unknown" else f"{self.regime}-bound"
 
     @property
     def first_token_s(self) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from analytic import Phase, text
-from baselines.derived import CPU, Derived
+from baselines.derived import Derived
 from reports.generation import generations
 from reports.markdown import code
 
@@ -64,16 +64,12 @@ def bottlenecks(derived: Sequence[Derived]) -> str:
     lines = []
     for phase in _PASSES:
         cases = _of(derived, phase)
-        for regime in ("launch", "memory", "compute"):
+        for regime in ("launch", "memory", "compute", "unknown"):
             held = [d for d in cases if d.regime == regime]
             if held:
                 lines.append(
-                    f"- **{phase.value}: {regime}-bound** in {len(held)} of {_count(cases)}. {_evidence(regime, held)}"
+                    f"- **{phase.value}: {held[0].binding}** in {len(held)} of {_count(cases)}. {_evidence(regime, held)}"
                 )
-    if derived and all(d.device_s is None for d in derived):
-        notes = dict.fromkeys(d.record.measurement.device_note or "it was not measured" for d in derived)
-        if derived[0].record.gpu != CPU:
-            lines.append(f"- Whether launches bind cannot be told without device time: {'; '.join(notes)}.")
     return "\n".join(lines)
 
 
@@ -85,6 +81,9 @@ def _evidence(regime: str, held: Sequence[Derived]) -> str:
             f"for {text.seconds(worst.device_s)} of it; {text.percent(worst.host_share)} of the wall the GPU "
             f"waits for the host. By its intensity alone it would be {worst.bound.limiter}-bound."
         )
+    if regime == "unknown":
+        notes = dict.fromkeys(d.record.measurement.device_note or "it was not measured" for d in held)
+        return f"Whether launches bind cannot be told without device time: {'; '.join(notes)}."
     side = "below" if regime == "memory" else "above"
     return f"Operational intensity {side} the ridge point: {_intensities(held)}."
 

@@ -53,7 +53,7 @@ def _head(info: RunInfo, derived: Sequence[Derived], ceilings: Ceilings | None) 
         f"- run {code(info.id)}, started {info.started}",
         f"- commit {code(info.commit)}{', with uncommitted changes' if info.dirty else ''}",
         f"- {escape(versions(derived[0]))}; host CPU {escape(record.soft.host_cpu)}",
-        f"- {escape(record.hard.checkpoint)} weights, attention {escape(record.hard.attention)}",
+        f"- {escape(record.hard.checkpoint)}, attention {escape(record.hard.attention)}",
     ]
     if record.hard.power_limit_w is not None:
         lines.append(f"- power limit {record.hard.power_limit_w:.0f} W")
@@ -117,7 +117,7 @@ def _advice(derived: Sequence[Derived]) -> str:
             chosen = advice.derived
             parts.append(
                 f"### {phase.value}: {code(chosen.record.case.id)}, {text.seconds(chosen.wall_s)}, "
-                f"{chosen.regime}-bound\n\nThe longest case of the smallest batch, as one user meets it.\n\n"
+                f"{chosen.binding}\n\nThe longest case of the smallest batch, as one user meets it.\n\n"
                 f"{recommendations(advice)}"
             )
     return "\n\n".join(parts) if len(parts) > 1 else ""
