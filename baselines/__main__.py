@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +16,14 @@ from baselines.store import DEFAULT_STORE, Store
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command: 0 done, 1 refused (nothing was stored), 2 bad input."""
-    options, pytest_arguments = _parser().parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options, pytest_arguments = _parser().parse_known_args(given)
     try:
-        return _refresh(options, pytest_arguments)
+        return _refresh(options, pytest_arguments, command=shlex.join(["python", "-m", "baselines", *given]))
     except RefreshError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
-    except (FormatError, SpecError) as error:
+    except (FormatError, SpecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -48,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _refresh(options: argparse.Namespace, pytest_arguments: list[str]) -> int:
+def _refresh(options: argparse.Namespace, pytest_arguments: list[str], *, command: str) -> int:
     if options.sessions < 1:
         raise SpecError(f"--sessions is {options.sessions}; at least 1 is needed")
     if options.runs:
@@ -59,7 +61,6 @@ def _refresh(options: argparse.Namespace, pytest_arguments: list[str]) -> int:
         now = dt.datetime.now(dt.UTC)
         folder = Path("runs") / f"refresh-{now:%Y%m%dT%H%M%S}"
         runs = measure_sessions(folder, pytest_arguments, sessions=options.sessions)
-    command = " ".join(["python -m baselines refresh", *sys.argv[2:]])
     changes = store_sessions(Store(options.perf_baselines), runs, command=command)
     print(change_table(changes))
     print(f"\n{len(changes)} baselines in {options.perf_baselines}: review the change, then commit it")

@@ -89,9 +89,13 @@ def _scalar(hint: Any, data: Any, where: str) -> Any:
         except ValueError:
             raise FormatError(f"{where}: {_shown(data)} is none of {[e.value for e in hint]}") from None
     if hint is float and isinstance(data, int | float) and not isinstance(data, bool):
-        if not math.isfinite(data):
-            raise FormatError(f"{where}: {data} is not a finite number")
-        return float(data)
+        try:
+            number = float(data)
+        except OverflowError:  # JSON's integers have no end
+            number = math.inf
+        if not math.isfinite(number):
+            raise FormatError(f"{where}: {_shown(data)} is not a finite number")
+        return number
     if type(data) is not hint:
         raise FormatError(f"{where}: {hint.__name__} is needed, not {_shown(data)}")
     return data
@@ -111,7 +115,7 @@ def read(kind: type[T], path: Path) -> T:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: cannot be read: {error}") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # as json raises for any malformed text
         raise FormatError(f"{path}: not JSON, or cut short: {error}") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analytic import Case
-from baselines.codec import FormatError
+from baselines.codec import FormatError, from_json
 
 TABLE = Path(__file__).parent / "bands.toml"
 METRICS = ("lower_s/device_s", "lower_s/wall_s")
@@ -38,20 +38,22 @@ class Band:
 def read_bands(path: Path) -> tuple[Band, ...]:
     """Every band of a file. Raises FormatError that names the file and the row."""
     try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("band", [])
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FormatError(f"{path}: {error}") from error
+    rows = table.pop("band", [])
+    if table or not isinstance(rows, list):
+        raise FormatError(f"{path}: [[band]] tables are needed, and nothing else")
     return tuple(_band(row, f"{path}: band {i}") for i, row in enumerate(rows, start=1))
 
 
-def _band(row: dict[str, Any], where: str) -> Band:
+def _band(row: Any, where: str) -> Band:
     known = {f.name for f in fields(Band)}
-    if wrong := sorted(set(row) - known):
-        raise FormatError(f"{where}: unknown key {wrong[0]!r}; known: {', '.join(sorted(known))}")
-    try:
-        band = Band(**row)
-    except TypeError as error:
-        raise FormatError(f"{where}: {error}") from error
+    if isinstance(row, dict):
+        if wrong := sorted(set(row) - known):
+            raise FormatError(f"{where}: unknown key {wrong[0]!r}; known: {', '.join(sorted(known))}")
+        row = {"published": False, **row}
+    band = from_json(Band, row, where=where)
     if band.metric not in METRICS:
         raise FormatError(f"{where}: metric {band.metric!r} is none of {', '.join(METRICS)}")
     if not 0 < band.low < band.high:

@@ -17,7 +17,7 @@ from analytic import text
 from baselines.codec import FormatError
 from baselines.record import Record
 from baselines.run import RunFolder
-from baselines.store import Baseline, Store
+from baselines.store import Baseline, Store, baseline_of
 from baselines.verdict import Status
 
 
@@ -68,8 +68,14 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     or invalid in a session: half a baseline is none.
     """
     by_case: dict[str, list[Record]] = {}
+    seen: dict[str, Path] = {}
     for run in runs:
         info = run.info()
+        if info.id in seen:
+            raise RefreshError(
+                f"{run.path}: the same run as {seen[info.id]} ({info.id}): that is one session, not two"
+            )
+        seen[info.id] = run.path
         if info.exit_status != 0:
             ended = "was cut off" if info.exit_status is None else f"ended with exit code {info.exit_status}"
             raise RefreshError(f"{run.path}: the run {ended}; only a run that passed becomes a baseline")
@@ -90,14 +96,16 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
 
 
 def store_sessions(store: Store, runs: Sequence[RunFolder], *, command: str) -> list[Change]:
-    """Replaces the baselines of every case in `runs`; all stored files are
-    checked before the first is written.
+    """Replaces the baselines of every case in `runs`; all stored files and all
+    new sessions are checked before the first is written.
 
     Raises RefreshError and FormatError; a damaged file is never overwritten.
     """
     by_case = collect(runs)
     old = {case_id: store.load(records[0]) for case_id, records in by_case.items()}
     written = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    for records in by_case.values():
+        baseline_of(records, written=written, command=command)
     changes = []
     for case_id, records in by_case.items():
         path = store.write(records, written=written, command=command)

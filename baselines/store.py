@@ -127,8 +127,10 @@ class Store:
         if not path.exists():
             return None
         baseline = codec.read(Baseline, path)
-        if baseline.case != record.case.id:
-            raise FormatError(f"{path}: holds case {baseline.case}, not {record.case.id}")
+        held = (baseline.case, baseline.model, baseline.gpu)
+        wanted = (record.case.id, record.case.model, record.gpu)
+        if held != wanted:
+            raise FormatError(f"{path}: holds {' of '.join(held)}, not {' of '.join(wanted)}")
         return baseline
 
     def write(self, records: Sequence[Record], *, written: str, command: str) -> Path:

@@ -200,9 +200,13 @@ def _history(
             )
         ]
     findings = [_wall(derived, baseline)]
-    if derived.device_s is None:
-        return findings
     logs = _logs(baseline)
+    if derived.device_s is None:
+        if logs:
+            note = derived.record.measurement.device_note or "it was not measured"
+            lost = f"{stored.place} holds device times, this run has none: {note}"
+            findings.insert(0, _Finding(status=Status.INCOMPARABLE, text=lost))
+        return findings
     own = own_spread(logs)
     if len(logs) < policy.min_sessions or own is None or pooled is None:
         few = f"{len(logs)} of the {policy.min_sessions} sessions needed to judge are in {stored.place}"

@@ -165,7 +165,7 @@ def run_info(records: Sequence[Record], *, not_run: Mapping[str, str] | None = N
         for case_id, reason in (not_run or {}).items()
     )
     return RunInfo(
-        id=RUN,
+        id=records[0].run if records else RUN,
         started=STARTED,
         commit=COMMIT,
         dirty=False,
