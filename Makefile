@@ -32,7 +32,8 @@ help: ## list these targets
 demo: $(READY) ## measure this machine: the GPU if there is one, else the CPU; ends with the report's path
 	@lane="$(LANE)"; [ -n "$$lane" ] || lane=$$($(PY) -m perf_tests.lane) || exit $$?; \
 	echo "Measuring the $$lane lane."; \
-	$(PY) -m pytest -m $$lane -v --benchmark-quiet
+	$(PY) -m pytest -m $$lane -v --benchmark-quiet; status=$$?; \
+	echo; echo "Report: $$(ls -td runs/*/summary.md 2>/dev/null | head -n 1)"; exit $$status
 
 test: $(READY) ## everything that needs no GPU
 	$(PY) -m pytest -m "not gpu" --benchmark-quiet

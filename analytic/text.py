@@ -34,7 +34,8 @@ def percent(value: float | None, *, digits: int = 1) -> str:
 
 
 def signed_percent(value: float) -> str:
-    return f"{100 * value:+.2f} %"
+    """A change; zero is +0.00 %, on whichever side rounding left it."""
+    return f"{round(100 * value, 2) + 0.0:+.2f} %"
 
 
 def ratio(value: float | None) -> str:

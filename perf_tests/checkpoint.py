@@ -9,6 +9,10 @@ from analytic import Precision, SpecError, find_config, load_model
 from analytic.models import ModelSpec, read_config
 
 RANDOM = "random weights"
+_WHAT_TO_GIVE = (
+    "Give a folder that holds config.json and *.safetensors, or a hub id; a gated model needs its licence "
+    "accepted and HF_TOKEN set; offline, the model must be in HF_HOME"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +48,14 @@ def checkpoint_source(name: str) -> Source:
     from transformers import AutoConfig
 
     checkpoint, _, revision = name.partition("@")
+    _require_folder(name, checkpoint)
     try:
         config = AutoConfig.from_pretrained(
             checkpoint, revision=revision or None, trust_remote_code=False
         ).to_dict()
     except (OSError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
-        raise SpecError(
-            f"--perf-checkpoint {name}: {first_line} Give a folder that holds config.json and "
-            "*.safetensors, or a hub id; a gated model needs its licence accepted and HF_TOKEN set; "
-            "offline, the model must be in HF_HOME"
-        ) from error
+        raise SpecError(f"--perf-checkpoint {name}: {first_line} {_WHAT_TO_GIVE}") from error
     slug = Path(checkpoint).name.lower()
     return Source(
         spec=read_config(config, name=slug, source=f"{checkpoint}/config.json"),
@@ -62,6 +63,17 @@ def checkpoint_source(name: str) -> Source:
         checkpoint=checkpoint,
         revision=revision or None,
     )
+
+
+def _require_folder(name: str, checkpoint: str) -> None:
+    """What is plainly meant as a folder is not looked for on the hub."""
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        lacking = next((p for p in ("config.json", "*.safetensors") if not any(folder.glob(p))), None)
+        if lacking:
+            raise SpecError(f"--perf-checkpoint {name}: the folder holds no {lacking}. {_WHAT_TO_GIVE}")
+    elif checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") > 1:
+        raise SpecError(f"--perf-checkpoint {name}: there is no such folder. {_WHAT_TO_GIVE}")
 
 
 def torch_dtype(name: str) -> Any:

@@ -102,9 +102,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             option = f"--{flag.replace('_', '-')}"
             why = "would skip the verdicts" if flag == "benchmark_only" else "would measure nothing"
             raise pytest.UsageError(f"{option} {why}; leave it out, or deselect with -m 'not (cpu or gpu)'")
-    # pytest-xdist collects in its workers, where -n is no longer to be seen.
-    if config.getoption("numprocesses", default=None) or hasattr(config, "workerinput"):
-        raise pytest.UsageError("pytest-xdist would measure cases side by side; run without -n")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from analytic import Bound, Case, Ceilings, GpuSpec, ModelSpec, Roofs, load_model, text
+from analytic import Bound, Case, Ceilings, GpuSpec, ModelSpec, Roofs, SpecError, load_model, text
 from baselines.plugin import PerfState, state
 from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
-from baselines.verdict import Verdict
+from baselines.verdict import Verdict, not_measured
 from perf_tests.cases import LANES, default_model
 from perf_tests.collecting import PHASE_MARK, case_of, is_measure, lane_of
 
@@ -34,9 +34,17 @@ def harness(lane: str | None, pytestconfig: pytest.Config) -> Any:
     problem = gpu_problem() if lane == "gpu" else torch_problem()
     if problem:
         pytest.skip(problem)
+    # Set in the workers of pytest-xdist, where -n itself is not to be seen.
+    if hasattr(pytestconfig, "workerinput"):
+        raise pytest.UsageError("pytest-xdist would measure cases side by side; run without -n")
     harnesses = pytestconfig.stash.setdefault(HARNESSES, {})
     if lane not in harnesses:
-        harnesses[lane] = _open_harness(lane, pytestconfig)
+        try:
+            harnesses[lane] = _open_harness(lane, pytestconfig)
+        except SpecError as error:
+            harnesses[lane] = error
+    if isinstance(harnesses[lane], SpecError):
+        pytest.fail(str(harnesses[lane]), pytrace=False)
     return harnesses[lane]
 
 
@@ -92,7 +100,8 @@ def _close_harnesses(pytestconfig: pytest.Config) -> Iterator[None]:
     """Frees the models at the end of the session."""
     yield
     for opened in pytestconfig.stash.get(HARNESSES, {}).values():
-        opened.close()
+        if not isinstance(opened, SpecError):
+            opened.close()
 
 
 @pytest.fixture
@@ -213,4 +222,5 @@ def verdict(case: Case, pytestconfig: pytest.Config) -> Verdict:
     perf.judged_items.add(case.id)
     if case.id in judged.damaged:
         pytest.fail(judged.damaged[case.id], pytrace=False)
-    return next(v for v in judged.verdicts if v.case == case.id)
+    unselected = not_measured(case.id, "its measure item was not selected in this session")
+    return next((v for v in judged.verdicts if v.case == case.id), unselected)

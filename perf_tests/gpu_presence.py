@@ -1,6 +1,7 @@
 """Is there a GPU, and can this Python's torch use it? Two questions, kept apart."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 # The kernel driver lists its cards here; a container may show only the node.
@@ -38,6 +39,7 @@ def gpu_problem() -> str | None:
     return f"{why}; {'the machine has one' if machine_has_gpu() else 'the machine shows none'}"
 
 
+@cache
 def quantiser_problem() -> str | None:
     """Why quantised cases cannot run; None if they can."""
     if importlib.util.find_spec("bitsandbytes") is None:

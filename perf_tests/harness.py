@@ -3,7 +3,7 @@
 import datetime as dt
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -39,17 +39,18 @@ class Harness:
     _meter: CeilingMeter | None = None
     _model: Any = None
     _loaded: str | None = None
-    _quantiser_problem: str | None = field(default_factory=quantiser_problem)
 
     @property
     def gpu(self) -> GpuSpec | None:
         return self.device.spec if isinstance(self.device, CudaDevice) else None
 
     def plan(self, case: Case) -> plan.Plan:
+        # bitsandbytes takes seconds to import: only a quantised case asks for it.
+        quantised = find_precision(case.precision).quantised
         machine = plan.Machine(
             gpu=self.gpu,
             capacity_bytes=self.device.capacity_bytes(),
-            no_quantiser=self._quantiser_problem,
+            no_quantiser=quantiser_problem() if quantised else None,
         )
         return plan.plan_case(case, self.source.spec, machine)
 
@@ -99,7 +100,10 @@ class Harness:
         that there are never two."""
         if self._loaded != case.precision:
             self.close()
-            self._model = load(self.source, find_precision(case.precision), self.device.torch_device)
+            try:
+                self._model = load(self.source, find_precision(case.precision), self.device.torch_device)
+            except (OSError, ValueError) as error:
+                raise MeasuringError(f"{self.source.label} cannot be loaded: {error}") from error
             self._loaded = case.precision
         return self._model
 

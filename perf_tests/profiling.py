@@ -27,7 +27,7 @@ def arrange_teardown() -> None:
 
     Raises ProfilerStateError where torch is there already without it.
     """
-    if "torch" in sys.modules and os.environ.get(TEARDOWN) != "1":
+    if sys.modules.get("torch") is not None and os.environ.get(TEARDOWN) != "1":
         raise ProfilerStateError(
             f"torch was imported before Roofgate could set {TEARDOWN}=1, so the profiler would slow "
             "everything timed after it: set it in the environment, or import torch later"

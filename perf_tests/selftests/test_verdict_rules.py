@@ -1,0 +1,473 @@
+"""Every status of a verdict, and the words and numbers that it is given with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analytic import SpecError
+from baselines.expectations import Band
+from baselines.judging import derive_run, judge_folder
+from baselines.policy import POLICY, Policy
+from baselines.record import Record
+from baselines.store import Store, baseline_of
+from baselines.verdict import Outcome, Status, Stored, Verdict, judge, not_measured
+from perf_tests.selftests.records import gpu_state, hard_key, record, run_folder, soft_key
+
+DECODE = "decode-b1-c512-fp16-eager"
+PREFILL = "prefill-b1-p512-fp16-eager"
+GENERATE = "generate-b1-p128-n32-fp16-eager"
+CPU = "decode-b1-c128-fp32-eager"
+PLACE = "store/h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"
+
+# The bound of the decode step is 4.265 ms: 7.8 ms are 0.547 of it.
+DEVICE_S = 0.0078
+BAND = Band(
+    gpu="h100-sxm",
+    model="mistral-7b-*",
+    cases="*",
+    metric="lower_s/device_s",
+    low=0.47,
+    high=0.62,
+    reason="streams at 80 %",
+    source="a test",
+)
+CPU_BAND = replace(BAND, gpu="cpu", model="mistral-cpu-140m", metric="lower_s/wall_s", low=0.02, high=1.5)
+BANDS = (BAND, CPU_BAND)
+
+
+def decode(device_s: float | None = DEVICE_S, **changed: object) -> Record:
+    return record(DECODE, device_s=device_s, **changed)  # type: ignore[arg-type]
+
+
+def history(
+    like: Record, *, factors: Sequence[float] = (0.998, 0.999, 1.0, 1.001, 1.002), place: str = PLACE
+) -> Stored:
+    """Sessions of `like` whose device times differ by `factors`."""
+    sampled = like.measurement
+    sessions = [
+        replace(
+            like,
+            run=f"run-{i}",
+            measurement=replace(
+                sampled, device_s=None if sampled.device_s is None else tuple(s * f for s in sampled.device_s)
+            ),
+        )
+        for i, f in enumerate(factors)
+    ]
+    baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
+    return Stored(baseline=baseline, place=place, digest="d" * 16)
+
+
+STORED = history(decode())
+
+
+def verdict_of(
+    measured: Record,
+    stored: Stored | None = STORED,
+    *,
+    damaged: Mapping[str, str] | None = None,
+    bands: Sequence[Band] = BANDS,
+    policy: Policy = POLICY,
+) -> Verdict:
+    case_id = measured.case.id
+    (verdict,) = judge(
+        derive_run((measured,)),
+        stored={case_id: stored} if stored else {},
+        damaged=damaged or {},
+        bands=bands,
+        policy=policy,
+    )
+    assert verdict.case == case_id
+    return verdict
+
+
+class TestPass:
+    def test_as_before_and_in_its_band(self) -> None:
+        verdict = verdict_of(decode())
+
+        assert verdict.status is Status.PASS
+        assert verdict.reasons == (
+            "lower_s/device_s 0.547 lies in the band 0.47 to 0.62 (streams at 80 %)",
+            "device time 7.800 ms: +0.00 % against 7.800 ms, the mean of 5 sessions, which may vary by 1.36 %",
+            "wall time 40.000 ms: +0.00 % against 40.000 ms (not judged)",
+        )
+        assert verdict.baseline_digest == "d" * 16
+
+    @pytest.mark.parametrize("factor", [0.988, 0.99, 1.01, 1.012])
+    def test_a_change_that_the_sessions_show_themselves(self, factor: float) -> None:
+        assert verdict_of(decode(DEVICE_S * factor)).status is Status.PASS
+
+    @pytest.mark.parametrize("factor", [0.6, 1.4, 10.0])
+    def test_the_wall_is_shown_and_never_judged(self, factor: float) -> None:
+        verdict = verdict_of(decode(wall_s=0.040 * factor))
+
+        assert verdict.status is Status.PASS
+        shown = f"{100 * (factor - 1):+.2f} % against 40.000 ms (not judged)"
+        assert [r for r in verdict.reasons if shown in r]
+
+    def test_generate_has_a_wall_only(self) -> None:
+        measured = record(GENERATE, wall_s=1.0)
+        stored = history(measured)
+        verdict = verdict_of(measured, stored, bands=[replace(BAND, metric="lower_s/wall_s", low=0.05)])
+
+        assert verdict.status is Status.PASS
+
+
+class TestImpossible:
+    def test_a_measured_record_at_0_3_of_its_time(self) -> None:
+        verdict = verdict_of(decode(DEVICE_S * 0.3))
+
+        assert verdict.status is Status.IMPOSSIBLE
+        assert verdict.reasons[0] == (
+            "device time 2.340 ms < 4.250 ms, the least that h100-sxm datasheet allows: the measurement is broken"
+        )
+
+    def test_less_what_the_l2_can_hold(self) -> None:
+        """Between the least (50 MB come from the L2) and the bound all is well."""
+        (derived,) = derive_run((decode(0.00426),))
+
+        assert derived.least_s == pytest.approx(4.2496e-3, rel=1e-4)
+        assert derived.bound.lower_s == pytest.approx(4.2652e-3, rel=1e-4)
+        assert verdict_of(decode(0.00426), None).status is Status.NO_BASELINE
+        assert verdict_of(decode(0.00424), None).status is Status.IMPOSSIBLE
+
+    def test_exactly_the_least_is_possible(self) -> None:
+        (derived,) = derive_run((decode(),))
+
+        assert verdict_of(decode(derived.least_s), None).status is Status.NO_BASELINE
+
+    def test_the_wall_where_there_is_no_device_time(self) -> None:
+        verdict = verdict_of(decode(None, wall_s=0.003), None)
+
+        assert verdict.status is Status.IMPOSSIBLE
+        assert verdict.reasons[0].startswith("wall time 3.000 ms < 4.250 ms")
+
+    def test_device_time_counts_even_where_the_wall_is_long(self) -> None:
+        assert verdict_of(decode(0.003, wall_s=0.5), None).status is Status.IMPOSSIBLE
+
+    def test_the_median_counts_not_the_fastest_sample(self) -> None:
+        samples = [0.003, DEVICE_S, DEVICE_S]
+
+        assert verdict_of(record(DECODE, device_s=samples)).status is Status.PASS
+
+    def test_a_cpu_may_beat_its_own_ceilings(self) -> None:
+        measured = record(CPU, gpu="cpu", model="mistral-cpu-140m", wall_s=1e-6)
+        verdict = verdict_of(measured, history(measured))
+
+        assert verdict.status is Status.WARN
+        assert "above the band 0.02 to 1.5" in verdict.reasons[0]
+
+    def test_a_cpu_without_ceilings_has_no_bound(self) -> None:
+        measured = replace(
+            record(CPU, gpu="cpu", model="mistral-cpu-140m", wall_s=0.05),
+            ceilings=None,
+        )
+        with pytest.raises(SpecError, match=r"decode-b1-c128-fp32-eager: a CPU has no datasheet"):
+            verdict_of(measured, None)
+
+
+class TestBand:
+    def test_below_it(self) -> None:
+        verdict = verdict_of(decode(DEVICE_S * 1.6), None)
+
+        assert verdict.status is Status.BELOW_BAND
+        assert verdict.reasons[0] == (
+            "lower_s/device_s 0.342 < 0.47, below the band 0.47 to 0.62 (streams at 80 %)"
+        )
+
+    def test_above_it_asks_for_a_higher_band(self) -> None:
+        measured = decode(0.0060)
+        verdict = verdict_of(measured, history(measured))
+
+        assert verdict.status is Status.WARN
+        assert verdict.reasons[0] == (
+            "lower_s/device_s 0.711 > 0.62, above the band 0.47 to 0.62 (streams at 80 %): raise the band"
+        )
+
+    def test_none_covers_the_case(self) -> None:
+        verdict = verdict_of(decode(), bands=[CPU_BAND])
+
+        assert verdict.status is Status.WARN
+        assert verdict.reasons[0] == (
+            f"no band for h100-sxm × mistral-7b-v0.1 × {DECODE}: the fraction is shown, not judged"
+        )
+
+    def test_on_the_wall(self) -> None:
+        """4.265 of 40 ms are 0.107, whatever the kernels took."""
+        wall = replace(BAND, metric="lower_s/wall_s", low=0.10, high=0.20)
+        low = replace(wall, low=0.11)
+
+        assert verdict_of(decode(), bands=[wall]).status is Status.PASS
+        assert verdict_of(decode(), bands=[low]).status is Status.BELOW_BAND
+
+    def test_on_device_time_that_was_not_measured(self) -> None:
+        measured = decode(None, device_note="CUPTI needs permission")
+        verdict = verdict_of(measured, history(measured))
+
+        assert verdict.status is Status.WARN
+        assert verdict.reasons[0] == "no device time to hold against the band: CUPTI needs permission"
+
+
+class TestHistory:
+    def test_three_per_cent_slower(self) -> None:
+        verdict = verdict_of(decode(DEVICE_S * 1.03))
+
+        assert verdict.status is Status.REGRESSED
+        # Both numbers, the file, and what to do if it is meant.
+        assert verdict.reasons[0] == (
+            "device time 8.034 ms > 7.906 ms: +3.00 % against 7.800 ms, the mean of 5 sessions, "
+            f"which may vary by 1.36 %; baseline {PLACE}; if this is meant: "
+            f"python -m baselines refresh --sessions 5 -m gpu -k {DECODE}"
+        )
+
+    def test_what_changed_beside_it_is_named(self) -> None:
+        soft = replace(soft_key(), driver="595.10", torch="2.12.0")
+        verdict = verdict_of(decode(DEVICE_S * 1.03, soft=soft))
+
+        assert verdict.status is Status.REGRESSED
+        assert (
+            "; changed since: driver '580.159' -> '595.10'; torch '2.11.0' -> '2.12.0'; if"
+            in verdict.reasons[0]
+        )
+
+    def test_another_soft_key_is_still_judged(self) -> None:
+        soft = replace(soft_key(), host="host-b", gpu_uuid="GPU-7")
+
+        assert verdict_of(decode(soft=soft)).status is Status.PASS
+
+    def test_three_per_cent_faster_asks_to_be_kept(self) -> None:
+        verdict = verdict_of(decode(DEVICE_S * 0.97))
+
+        assert verdict.status is Status.IMPROVED
+        assert verdict.reasons[0] == (
+            "device time 7.566 ms: -3.00 % against 7.800 ms, the mean of 5 sessions, "
+            "which may vary by 1.36 %; keep it: "
+            f"python -m baselines refresh --sessions 5 -m gpu -k {DECODE}"
+        )
+
+    def test_a_change_below_the_floor_is_none(self) -> None:
+        """Five equal sessions vary by nothing; half a per cent is still nothing."""
+        stored = history(decode(), factors=[1.0] * 5)
+
+        assert verdict_of(decode(DEVICE_S * 1.0049), stored).status is Status.PASS
+        assert verdict_of(decode(DEVICE_S * 1.0051), stored).status is Status.REGRESSED
+        assert verdict_of(decode(DEVICE_S * 0.9949), stored).status is Status.IMPROVED
+        coarse = Policy(min_effect=0.05)
+        assert verdict_of(decode(DEVICE_S * 1.03), stored, policy=coarse).status is Status.PASS
+
+    def test_the_suite_lends_its_spread_to_every_case(self) -> None:
+        """Alone, five sessions of one case cannot tell 1 %; 24 cases together can."""
+        cases = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 524)]
+        derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.01) for c in cases))
+        stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
+        together = judge(derived, stored=stored, damaged={}, bands=BANDS, policy=POLICY)
+
+        assert verdict_of(decode(DEVICE_S * 1.01)).status is Status.PASS
+        assert [v.case for v in together] == cases
+        assert {v.status for v in together} == {Status.REGRESSED}
+
+    def test_a_case_noisier_than_the_suite_is_judged_by_its_own_spread(self) -> None:
+        cases = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 512)]
+        derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.03) for c in cases))
+        stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
+        stored[cases[0]] = history(
+            record(cases[0], device_s=DEVICE_S), factors=(0.98, 0.99, 1.0, 1.01, 1.02)
+        )
+        noisy, *others = judge(derived, stored=stored, damaged={}, bands=BANDS, policy=POLICY)
+
+        assert noisy.status is Status.PASS
+        assert {v.status for v in others} == {Status.REGRESSED}
+
+    def test_none_is_stored(self) -> None:
+        verdict = verdict_of(decode(), None)
+
+        assert verdict.status is Status.NO_BASELINE
+        assert verdict.reasons[0] == "no baseline is stored for this case"
+        assert verdict.baseline_digest is None
+
+    @pytest.mark.parametrize("sessions", [1, 2])
+    def test_too_few_sessions_do_not_judge(self, sessions: int) -> None:
+        stored = history(decode(), factors=[1.0] * sessions)
+        verdict = verdict_of(decode(DEVICE_S * 1.10), stored)
+
+        assert verdict.status is Status.NO_BASELINE
+        assert verdict.reasons[0] == f"{sessions} of the 3 sessions needed to judge are in {PLACE}"
+
+    def test_three_sessions_judge(self) -> None:
+        stored = history(decode(), factors=[0.999, 1.0, 1.001])
+
+        assert verdict_of(decode(DEVICE_S * 1.10), stored).status is Status.REGRESSED
+
+    def test_lost_device_time_does_not_pass_in_silence(self) -> None:
+        """The wall alone judges nothing where history holds device times."""
+        verdict = verdict_of(decode(None, device_note="no CUPTI"), bands=[replace(BAND, gpu="t4")])
+
+        assert verdict.status is Status.INCOMPARABLE
+        assert verdict.reasons[0] == f"{PLACE} holds device times, this run has none: no CUPTI"
+
+
+class TestIncomparable:
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"power_limit_w": 400.0}, "power_limit_w 700.0 -> 400.0"),
+            ({"shapes": "fedcba9876543210"}, "shapes '0123456789abcdef' -> 'fedcba9876543210'"),
+            ({"device": "NVIDIA H200"}, "device 'NVIDIA H100 80GB HBM3' -> 'NVIDIA H200'"),
+            ({"ecc": False}, "ecc True -> False"),
+            ({"mig": True}, "mig False -> True"),
+            ({"checkpoint": "mistralai/x"}, "checkpoint 'random' -> 'mistralai/x'"),
+            ({"attention": "eager", "ecc": None}, "ecc True -> None; attention 'sdpa' -> 'eager'"),
+        ],
+    )
+    def test_another_hard_key(self, changed: dict[str, object], said: str) -> None:
+        hard = replace(hard_key(), **changed)  # type: ignore[arg-type]
+        verdict = verdict_of(decode(DEVICE_S * 1.10, hard=hard))
+
+        assert verdict.status is Status.INCOMPARABLE
+        assert verdict.reasons[0] == f"{PLACE} was taken under another hard key: {said}"
+
+    def test_a_damaged_baseline_is_named(self) -> None:
+        verdict = verdict_of(decode(), None, damaged={DECODE: f"{PLACE}: not JSON"})
+
+        assert verdict.status is Status.INCOMPARABLE
+        assert verdict.reasons[0] == f"{PLACE}: not JSON"
+
+
+class TestInvalid:
+    @pytest.mark.parametrize(
+        "reason", ["hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake"]
+    )
+    @pytest.mark.parametrize("when", ["state_before", "state_after"])
+    def test_a_slowed_gpu(self, reason: str, when: str) -> None:
+        calm = decode(state=gpu_state())
+        slowed = replace(calm.measurement, **{when: gpu_state("sw_power_cap", reason)})
+        verdict = verdict_of(replace(calm, measurement=slowed))
+
+        assert verdict.status is Status.INVALID
+        assert verdict.reasons[0] == f"the GPU was slowed by {reason}"
+
+    @pytest.mark.parametrize("reasons", [(), ("sw_power_cap",), ("gpu_idle", "applications_clocks_setting")])
+    def test_a_power_cap_and_an_idle_gpu_are_normal(self, reasons: tuple[str, ...]) -> None:
+        assert verdict_of(decode(state=gpu_state(*reasons))).status is Status.PASS
+
+    def test_a_driver_that_does_not_say(self) -> None:
+        unknown = replace(gpu_state(), event_reasons=None)
+
+        assert verdict_of(decode(state=unknown)).status is Status.PASS
+
+
+class TestWorst:
+    def test_the_worst_finding_is_the_verdict_and_the_first_reason(self) -> None:
+        verdict = verdict_of(decode(DEVICE_S * 1.6))
+
+        assert verdict.status is Status.BELOW_BAND
+        assert verdict.reasons[0].startswith("lower_s/device_s 0.342 < 0.47")
+        assert verdict.reasons[1].startswith("device time 12.480 ms > 7.906 ms: +60.00 %")
+        assert verdict.reasons[2].startswith("wall time")
+        assert len(verdict.reasons) == 3
+
+    def test_invalid_outranks_impossible(self) -> None:
+        verdict = verdict_of(decode(0.001, state=gpu_state("hw_slowdown")))
+
+        assert verdict.status is Status.INVALID
+        assert verdict.reasons[1].startswith("device time 1.000 ms < 4.250 ms")
+
+    def test_a_regression_outranks_a_missing_band(self) -> None:
+        assert verdict_of(decode(DEVICE_S * 1.03), bands=()).status is Status.REGRESSED
+
+    def test_an_improvement_outranks_a_band_to_raise(self) -> None:
+        assert verdict_of(decode(0.0060)).status is Status.IMPROVED
+
+    def test_an_incomparable_baseline_hides_no_failure(self) -> None:
+        hard = replace(hard_key(), power_limit_w=400.0)
+
+        assert verdict_of(decode(DEVICE_S * 1.6, hard=hard)).status is Status.BELOW_BAND
+
+    def test_cases_are_judged_apart(self) -> None:
+        derived = derive_run((decode(DEVICE_S * 0.3), record(PREFILL, device_s=0.014)))
+        first, second = judge(derived, stored={}, damaged={PREFILL: "x"}, bands=BANDS, policy=POLICY)
+
+        assert (first.case, first.status) == (DECODE, Status.IMPOSSIBLE)
+        assert (second.case, second.status) == (PREFILL, Status.INCOMPARABLE)
+
+
+OUTCOMES = {
+    # status: (plain, strict), as in the table of the design
+    Status.PASS: (Outcome.PASSES, Outcome.PASSES),
+    Status.IMPROVED: (Outcome.PASSES, Outcome.PASSES),
+    Status.WARN: (Outcome.PASSES, Outcome.PASSES),
+    Status.REGRESSED: (Outcome.FAILS, Outcome.FAILS),
+    Status.BELOW_BAND: (Outcome.FAILS, Outcome.FAILS),
+    Status.IMPOSSIBLE: (Outcome.FAILS, Outcome.FAILS),
+    Status.INVALID: (Outcome.SKIPS, Outcome.FAILS),
+    Status.INCOMPARABLE: (Outcome.SKIPS, Outcome.FAILS),
+    Status.NO_BASELINE: (Outcome.PASSES, Outcome.FAILS),
+    Status.NOT_MEASURED: (Outcome.PASSES, Outcome.FAILS),
+}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_a_status_does_to_its_item(status: Status) -> None:
+    verdict = Verdict(case=DECODE, status=status, reasons=())
+    plain, strict = OUTCOMES[status]
+
+    assert verdict.outcome(strict=False) is plain
+    assert verdict.outcome(strict=True) is strict
+
+
+def test_not_measured_says_why() -> None:
+    verdict = not_measured(DECODE, "needs 99 GiB of memory")
+
+    assert (verdict.status, verdict.reasons) == (Status.NOT_MEASURED, ("needs 99 GiB of memory",))
+
+
+class TestFolder:
+    """The same judgement with its files read."""
+
+    def test_a_stored_baseline_is_found_and_named_with_its_digest(self, tmp_path: Path) -> None:
+        store = Store(tmp_path / "store")
+        path = store.write([decode(run=f"r{i}") for i in range(5)], written="today", command="a test")
+        judged = judge_folder(run_folder(tmp_path / "run", [decode(DEVICE_S * 1.03)]), store, rows=BANDS)
+        (verdict,) = judged.verdicts
+
+        assert verdict.status is Status.REGRESSED
+        assert f"baseline {path}; if this is meant" in verdict.reasons[0]
+        assert verdict.baseline_digest is not None
+        assert len(verdict.baseline_digest) == 16
+        assert judged.policy_digest == POLICY.digest
+        assert judged.policy_digest != Policy(alpha=0.01).digest
+
+    def test_a_damaged_file_spoils_only_its_own_case(self, tmp_path: Path) -> None:
+        store = Store(tmp_path / "store")
+        prefill = record(PREFILL, device_s=0.0135)
+        for one in (decode(), prefill):
+            store.write([replace(one, run=f"r{i}") for i in range(3)], written="today", command="a test")
+        path = store.path(decode())
+        path.write_text(path.read_text(encoding="utf-8")[:-100], encoding="utf-8")
+        judged = judge_folder(run_folder(tmp_path / "run", [decode(), prefill]), store, rows=BANDS)
+        first, second = judged.verdicts
+
+        assert first.status is Status.INCOMPARABLE
+        assert first.reasons[0].startswith(f"{path}: not JSON, or cut short")
+        assert judged.damaged == {DECODE: first.reasons[0]}
+        assert second.status is Status.PASS
+
+    def test_planned_cases_without_a_record_were_not_measured(self, tmp_path: Path) -> None:
+        folder = run_folder(tmp_path, [decode()], not_run={PREFILL: "needs 99 GiB of memory"})
+        first, second = judge_folder(folder, Store(tmp_path / "none"), rows=BANDS).verdicts
+
+        assert first.status is Status.NO_BASELINE
+        assert second == not_measured(PREFILL, "needs 99 GiB of memory")
+
+    def test_a_case_that_vanished_was_not_measured(self, tmp_path: Path) -> None:
+        folder = run_folder(tmp_path, [decode(), record(PREFILL, device_s=0.0135)])
+        (tmp_path / "records" / f"{PREFILL}.json").unlink()
+        verdicts = judge_folder(folder, Store(tmp_path / "none"), rows=BANDS).verdicts
+
+        assert [(v.case, v.status) for v in verdicts] == [
+            (DECODE, Status.NO_BASELINE),
+            (PREFILL, Status.NOT_MEASURED),
+        ]
+        assert verdicts[1].reasons == ("the case did not finish; see its measure item",)
