@@ -20,7 +20,8 @@ MISTRAL_SLIDING_WINDOW = 4096
 class ModelSpec:
     """The shapes of a decoder-only transformer with gated MLP and GQA.
 
-    `sliding_window` is in tokens, None where every layer attends to all.
+    `sliding_window` is in tokens, None where every layer attends to all. Raises
+    SpecError at construction for a size below 1.
     """
 
     name: str
@@ -33,6 +34,11 @@ class ModelSpec:
     vocab_size: int
     sliding_window: int | None
     tied_embeddings: bool
+
+    def __post_init__(self) -> None:
+        for name in ("n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab_size"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{self.name}: {name} is {getattr(self, name)}; at least 1 is needed")
 
     @property
     def d_q(self) -> int:

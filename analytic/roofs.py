@@ -39,13 +39,19 @@ class Ceilings:
 
     `copy_bytes_per_s` counts bytes read plus bytes written; `read_bytes_per_s`
     is a matrix streamed once by a matrix-vector product; `gemm_flops_per_s`
-    holds one rate per dtype.
+    holds one rate per dtype. Raises SpecError for a rate that is not positive.
     """
 
     device: str
     copy_bytes_per_s: float
     read_bytes_per_s: float
     gemm_flops_per_s: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        rates = {"copy": self.copy_bytes_per_s, "read": self.read_bytes_per_s, **self.gemm_flops_per_s}
+        for name, rate in rates.items():
+            if rate <= 0:
+                raise SpecError(f"the ceiling {name} of {self.device} is {rate}; a rate is positive")
 
     @property
     def roofs(self) -> Roofs:

@@ -128,7 +128,7 @@ def read(kind: type[T], path: Path) -> T:
         raise FormatError(f"{path}: schema {schema} never existed")
     try:
         return from_json(kind, data)
-    except FormatError as error:
+    except (FormatError, RecursionError) as error:
         raise FormatError(f"{path}: {error}") from error
 
 

@@ -45,10 +45,10 @@ def checkpoint_source(name: str) -> Source:
     Raises SpecError where there is no such checkpoint or this machine may not
     have it, with what to do. It never falls back to random weights.
     """
-    from transformers import AutoConfig
-
     checkpoint, _, revision = name.partition("@")
     _require_folder(name, checkpoint)
+    from transformers import AutoConfig
+
     try:
         config = AutoConfig.from_pretrained(
             checkpoint, revision=revision or None, trust_remote_code=False

@@ -20,6 +20,12 @@ VERDICT_MARK = "judges"
 RAN = pytest.StashKey[dict[str, bool]]()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """A name that is wrong is said once, before anything is collected."""
+    _planned(session.config)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     measures = metafunc.definition.get_closest_marker(PHASE_MARK)
     judges = metafunc.definition.get_closest_marker(VERDICT_MARK)
@@ -110,6 +116,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # `-m gpu` asks for the gpu lane; `-m 'not gpu'` leaves none of its items.
     wanted = set(re.findall(r"\w+", config.getoption("markexpr", default="") or ""))
     lanes = {lane_of(item) for item in session.items if is_measure(item) or is_verdict(item)}
+    if config.option.collectonly:
+        lanes.clear()
     config.stash[RAN] = dict.fromkeys(sorted(wanted & lanes), False)
 
 

@@ -72,7 +72,14 @@ def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
     run_id = f"{now:%Y%m%dT%H%M%S}-{harness.commit.hash}"
     if perf.folder is None:
         perf.folder = RunFolder(_fresh(config.rootpath / "runs" / run_id))
-    planned = (Planned(case=case_of(i), lane=lane_of(i)) for i in request.session.items if is_measure(i))
+    from perf_tests.gpu_presence import gpu_problem
+
+    measured = [item for item in request.session.items if is_measure(item)]
+    no_gpu = gpu_problem() if "gpu" in map(lane_of, measured) else None
+    planned = (
+        Planned(case=case_of(item), lane=lane_of(item), not_run=no_gpu if lane_of(item) == "gpu" else None)
+        for item in measured
+    )
     perf.folder.write_info(
         RunInfo(
             id=run_id,
@@ -145,7 +152,6 @@ def measure(
     case: Case,
     harness: Any,
     run_folder: RunFolder,
-    benchmark: Any,
     request: pytest.FixtureRequest,
 ) -> Callable[[Bound], Record]:
     """Measures the test's case and keeps its record. Skips what cannot run here,
@@ -159,6 +165,8 @@ def measure(
         )
 
     def timer(step: Any, rounds: int) -> tuple[list[float], Any]:
+        # Not before: a benchmark that was asked for and not used is a warning.
+        benchmark = request.getfixturevalue("benchmark")
         output = benchmark.pedantic(step.run, setup=step.reset, rounds=rounds, iterations=1)
         return list(benchmark.stats.stats.data), output
 
@@ -168,21 +176,22 @@ def measure(
         if planned.skip:
             run_folder.note_not_run(case, planned.skip)
             pytest.skip(f"{case.id} {planned.skip}")
+        run_id, failure = run_folder.info().id, ""
         try:
-            record = harness.measure(
-                case, timer, run_id=run_folder.info().id, predicted_bytes=planned.footprint_bytes
-            )
+            record = harness.measure(case, timer, run_id=run_id, predicted_bytes=planned.footprint_bytes)
         except MeasuringError as error:
-            run_folder.note_not_run(case, str(error))
-            pytest.fail(str(error), pytrace=False)
+            failure = str(error)
+        if failure:  # failed outside of `except`: pytest keeps a traceback, and it the model
+            run_folder.note_not_run(case, failure)
+            pytest.fail(failure, pytrace=False)
         run_folder.write_record(record)
-        _tell(request, benchmark, record, bound)
+        _tell(request, record, bound)
         return record
 
     return measure_case
 
 
-def _tell(request: pytest.FixtureRequest, benchmark: Any, record: Record, bound: Bound) -> None:
+def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
     """Puts the bound, the fractions and the GPU's state beside pytest-benchmark's
     own figures, and a line on the terminal."""
     from baselines.codec import to_json
@@ -190,7 +199,7 @@ def _tell(request: pytest.FixtureRequest, benchmark: Any, record: Record, bound:
 
     derived = derive(record, record.ceilings)
     sampled = record.measurement
-    benchmark.extra_info.update(
+    request.getfixturevalue("benchmark").extra_info.update(
         case=record.case.id,
         model=record.case.model,
         gpu=record.gpu,

@@ -69,17 +69,20 @@ class Harness:
 
         require_teardown()
         started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        measurement, no_memory = None, ""
         try:
             if self.ceilings is None:
                 self.measure_ceilings()
-            model = self._model_for(case)
             with torch.inference_mode():
-                measurement = self._measurement(model, case, timer, predicted_bytes)
+                measurement = self._measurement(self._model_for(case), case, timer, predicted_bytes)
         except torch.OutOfMemoryError as error:
-            raise MeasuringError(self._memory_message(case, predicted_bytes, error)) from error
+            # Raised from here, it would keep its frames, and all the tensors in them.
+            no_memory = self._memory_message(case, predicted_bytes, error)
         finally:
             gc.collect()
             self.device.release()
+        if measurement is None:
+            raise MeasuringError(no_memory)
         return Record(
             schema=SCHEMA,
             run=run_id,

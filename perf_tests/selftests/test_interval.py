@@ -31,7 +31,10 @@ SD = 0.002  # between the sessions of one case, as measured in device time
         (0.999, 3, 10.2145),
         (0.975, 4, 2.7764),
         (0.999, 4, 7.1732),
+        (0.975, 5, 2.5706),
+        (0.999, 9, 4.2968),
         (0.995, 10, 3.1693),
+        (0.975, 29, 2.0452),
         (0.95, 30, 1.6973),
         (0.999, 64, 3.2225),
         (0.999, 96, 3.1773),
@@ -76,6 +79,10 @@ def test_own_spread_is_the_sample_sd() -> None:
     assert found == Spread(sd=pytest.approx(math.sqrt(2.5)), df=4)
 
 
+def test_two_sessions_have_a_spread() -> None:
+    assert own_spread([1.0, 3.0]) == Spread(sd=pytest.approx(math.sqrt(2)), df=1)
+
+
 @pytest.mark.parametrize("logs", [[], [1.0]])
 def test_one_session_has_no_spread(logs: list[float]) -> None:
     assert own_spread(logs) is None
@@ -94,6 +101,13 @@ class TestPool:
 
         assert pooled is not None
         assert pooled.df == 64
+
+    @pytest.mark.parametrize(("dfs", "df"), [((4,), 4), ((4, 4), 5), ((4, 2), 4), ((4, 4, 4), 8)])
+    def test_a_few_cases_are_worth_no_less_than_one(self, dfs: tuple[int, ...], df: int) -> None:
+        pooled = pool([Spread(sd=SD, df=d) for d in dfs])
+
+        assert pooled is not None
+        assert pooled.df == df
 
     def test_one_noisy_case_widens_nothing(self) -> None:
         calm = [Spread(sd=0.001 + 0.0001 * i, df=4) for i in range(CASES)]
@@ -114,8 +128,12 @@ class TestPool:
         assert np.std(estimates) / SD == pytest.approx(1 / math.sqrt(2 * 64), rel=0.15)
 
 
-@pytest.mark.parametrize(("own_sd", "own_counts"), [(0.0001, False), (0.0039, False), (0.0041, True), (0.1, True)])
-def test_the_pool_yields_to_a_case_that_has_shown_twice_its_spread(*, own_sd: float, own_counts: bool) -> None:
+@pytest.mark.parametrize(
+    ("own_sd", "own_counts"), [(0.0001, False), (0.0039, False), (0.0041, True), (0.1, True)]
+)
+def test_the_pool_yields_to_a_case_that_has_shown_twice_its_spread(
+    *, own_sd: float, own_counts: bool
+) -> None:
     own, pooled = Spread(sd=own_sd, df=4), Spread(sd=0.002, df=64)
 
     assert spread_for(own, pooled) is (own if own_counts else pooled)

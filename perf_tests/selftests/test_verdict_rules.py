@@ -148,8 +148,10 @@ class TestImpossible:
         assert verdict_of(decode(0.003, wall_s=0.5), None).status is Status.IMPOSSIBLE
 
     def test_the_median_counts_not_the_fastest_sample(self) -> None:
-        samples = [0.003, DEVICE_S, DEVICE_S]
+        samples = [0.003, 0.5, DEVICE_S]
+        (derived,) = derive_run((record(DECODE, wall_s=[0.9, 0.04, 0.03], device_s=samples),))
 
+        assert (derived.wall_s, derived.device_s) == (0.04, DEVICE_S)
         assert verdict_of(record(DECODE, device_s=samples)).status is Status.PASS
 
     def test_a_cpu_may_beat_its_own_ceilings(self) -> None:
@@ -185,6 +187,14 @@ class TestBand:
         assert verdict.reasons[0] == (
             "lower_s/device_s 0.711 > 0.62, above the band 0.47 to 0.62 (streams at 80 %): raise the band"
         )
+
+    def test_its_ends_belong_to_it(self) -> None:
+        (derived,) = derive_run((decode(),))
+        fraction = derived.device_fraction
+        assert fraction is not None
+
+        assert verdict_of(decode(), bands=[replace(BAND, low=fraction)]).status is Status.PASS
+        assert verdict_of(decode(), bands=[replace(BAND, high=fraction)]).status is Status.PASS
 
     def test_none_covers_the_case(self) -> None:
         verdict = verdict_of(decode(), bands=[CPU_BAND])
@@ -232,6 +242,16 @@ class TestHistory:
             in verdict.reasons[0]
         )
 
+    def test_what_changed_is_told_since_the_last_session(self) -> None:
+        sessions = STORED.baseline.sessions
+        last = replace(sessions[-1], soft=replace(soft_key(), driver="580.65"))
+        stored = replace(STORED, baseline=replace(STORED.baseline, sessions=(*sessions[:-1], last)))
+
+        assert (
+            "; changed since: driver '580.65' -> '580.159'; if"
+            in (verdict_of(decode(DEVICE_S * 1.03), stored).reasons[0])
+        )
+
     def test_another_soft_key_is_still_judged(self) -> None:
         soft = replace(soft_key(), host="host-b", gpu_uuid="GPU-7")
 
@@ -272,9 +292,7 @@ class TestHistory:
         cases = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 512)]
         derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.03) for c in cases))
         stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
-        stored[cases[0]] = history(
-            record(cases[0], device_s=DEVICE_S), factors=(0.98, 0.99, 1.0, 1.01, 1.02)
-        )
+        stored[cases[0]] = history(record(cases[0], device_s=DEVICE_S), factors=(0.98, 0.99, 1.0, 1.01, 1.02))
         noisy, *others = judge(derived, stored=stored, damaged={}, bands=BANDS, policy=POLICY)
 
         assert noisy.status is Status.PASS
@@ -347,6 +365,14 @@ class TestInvalid:
 
         assert verdict.status is Status.INVALID
         assert verdict.reasons[0] == f"the GPU was slowed by {reason}"
+
+    def test_every_reason_is_named_once(self) -> None:
+        calm = decode(state=gpu_state("hw_thermal_slowdown", "hw_slowdown"))
+        sampled = replace(calm.measurement, state_after=gpu_state("sw_thermal_slowdown", "hw_slowdown"))
+
+        assert verdict_of(replace(calm, measurement=sampled)).reasons[0] == (
+            "the GPU was slowed by hw_slowdown, hw_thermal_slowdown, sw_thermal_slowdown"
+        )
 
     @pytest.mark.parametrize("reasons", [(), ("sw_power_cap",), ("gpu_idle", "applications_clocks_setting")])
     def test_a_power_cap_and_an_idle_gpu_are_normal(self, reasons: tuple[str, ...]) -> None:
@@ -438,6 +464,22 @@ class TestFolder:
         assert len(verdict.baseline_digest) == 16
         assert judged.policy_digest == POLICY.digest
         assert judged.policy_digest != Policy(alpha=0.01).digest
+
+    def test_the_shipped_bands_judge_unless_others_are_given(self, tmp_path: Path) -> None:
+        """0.342 of the bound is below what an H100 reaches, and above nothing."""
+        folder, store = run_folder(tmp_path / "run", [decode(DEVICE_S * 1.6)]), Store(tmp_path / "none")
+        (shipped,) = judge_folder(folder, store).verdicts
+        (given,) = judge_folder(folder, store, rows=()).verdicts
+
+        assert shipped.status is Status.BELOW_BAND
+        assert given.status is Status.NO_BASELINE
+
+    def test_generate_without_its_first_token_cannot_be_judged(self) -> None:
+        one = record(GENERATE)
+        lacking = replace(one, measurement=replace(one.measurement, first_token_s=None))
+
+        with pytest.raises(SpecError, match="without the time to its first token"):
+            derive_run((lacking,))
 
     def test_a_damaged_file_spoils_only_its_own_case(self, tmp_path: Path) -> None:
         store = Store(tmp_path / "store")

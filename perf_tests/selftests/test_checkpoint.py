@@ -1,0 +1,232 @@
+"""--perf-checkpoint: what is passed on to transformers, and what is refused."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from analytic import SpecError, find_precision, load_model
+from perf_tests.checkpoint import RANDOM, checkpoint_source, load, random_source
+from perf_tests.selftests.tiny import CONFIG, Later, Place, read_junit, write_config
+
+pytestmark = pytest.mark.usefixtures("torch_installed")
+
+torch, transformers = Later("torch"), Later("transformers")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with safetensors, whose weights are not what random_weights makes."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny-real"
+    torch.manual_seed(11)
+    config = transformers.MistralConfig(**{k: v for k, v in CONFIG.items() if k != "model_type"})
+    transformers.MistralForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_folder_is_read_as_the_model_it_holds(folder: Path) -> None:
+    source = checkpoint_source(str(folder))
+
+    assert source.spec.name == "tiny-real"
+    expected = load_model(str(folder))
+    assert source.spec == expected
+    assert (source.checkpoint, source.revision, source.label) == (str(folder), None, str(folder))
+
+
+def test_its_own_weights_are_loaded(folder: Path) -> None:
+    from safetensors.torch import load_file
+
+    model = load(checkpoint_source(str(folder)), find_precision("fp32"), "cpu")
+    stored = load_file(folder / "model.safetensors")
+
+    assert torch.equal(model.lm_head.weight, stored["lm_head.weight"])
+    assert not model.training
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_random_weights_are_called_so(tmp_path: Path) -> None:
+    source = random_source(str(write_config(tmp_path / "shapes")))
+
+    assert (source.label, source.checkpoint, source.spec.name) == (RANDOM, None, "shapes")
+
+
+def without_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def pickle_only(folder: Path) -> None:
+    torch.save({}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def other_architecture(folder: Path) -> None:
+    write_config(folder, model_type="llama", architectures=["LlamaForCausalLM"])
+
+
+def unknown_architecture(folder: Path) -> None:
+    write_config(folder, model_type="perceptron")
+
+
+def broken_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{", encoding="utf-8")
+
+
+def missing(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (missing, "there is no such folder"),
+        (without_config, "the folder holds no config.json"),
+        (pickle_only, r"the folder holds no \*.safetensors"),
+        (other_architecture, "'llama' is not supported; supported: mistral"),
+        (unknown_architecture, "perceptron"),
+        (broken_config, "config.json"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused(
+    folder: Path, tmp_path: Path, damage: Any, said: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    checkpoint_source(str(copy))
+    damage(copy)
+
+    with pytest.raises(SpecError, match=said) as refused:
+        checkpoint_source(str(copy))
+    assert str(copy) in str(refused.value)
+
+
+def test_a_pickle_on_the_hub_is_refused_where_it_is_loaded(folder: Path, tmp_path: Path) -> None:
+    """A hub id's files are seen only when they are loaded."""
+    source = checkpoint_source(str(folder))
+    shutil.copy(folder / "config.json", tmp_path)
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    changed = type(source)(spec=source.spec, config=source.config, checkpoint=str(tmp_path))
+
+    with pytest.raises(OSError, match="safetensors"):
+        load(changed, find_precision("fp32"), "cpu")
+
+
+class Hub:
+    """Captures what transformers would be asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: dict[str, tuple[str, dict[str, Any]]] = {}
+        for name, answer in (
+            ("AutoConfig", SimpleNamespace(to_dict=lambda: dict(CONFIG))),
+            ("AutoModelForCausalLM", SimpleNamespace(eval=lambda: None)),
+        ):
+            monkeypatch.setattr(getattr(transformers, name), "from_pretrained", self._keeper(name, answer))
+
+    def _keeper(self, name: str, answer: Any) -> Any:
+        def from_pretrained(model: str, **settings: Any) -> Any:
+            self.asked[name] = (model, settings)
+            return answer
+
+        return from_pretrained
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    return Hub(monkeypatch)
+
+
+def test_the_revision_is_passed_on(hub: Hub) -> None:
+    source = checkpoint_source("someone/Their-Model@3f1c9d")
+    load(source, find_precision("fp16"), "cuda:0")
+
+    assert source.spec.name == "their-model"
+    assert source.label == "someone/Their-Model@3f1c9d"
+    assert hub.asked["AutoConfig"] == (
+        "someone/Their-Model",
+        {"revision": "3f1c9d", "trust_remote_code": False},
+    )
+    name, settings = hub.asked["AutoModelForCausalLM"]
+    assert name == "someone/Their-Model"
+    assert settings == {
+        "revision": "3f1c9d",
+        "dtype": torch.float16,
+        "device_map": {"": "cuda:0"},
+        "quantization_config": None,
+        "attn_implementation": "sdpa",
+        "use_safetensors": True,
+        "trust_remote_code": False,
+    }
+
+
+def test_without_a_revision_none_is_asked_for(hub: Hub) -> None:
+    load(checkpoint_source("someone/model"), find_precision("fp32"), "cpu")
+
+    assert hub.asked["AutoConfig"][1]["revision"] is None
+    assert hub.asked["AutoModelForCausalLM"][1]["revision"] is None
+    assert hub.asked["AutoModelForCausalLM"][1]["dtype"] == torch.float32
+
+
+@pytest.mark.parametrize(("name", "double"), [("nf4", False), ("nf4-dq", True)])
+def test_4_bit_asks_for_nf4_and_products_in_fp16(hub: Hub, name: str, double: bool) -> None:  # noqa: FBT001 - a parameter
+    pytest.importorskip("bitsandbytes")
+    load(checkpoint_source("someone/model"), find_precision(name), "cuda:0")
+
+    settings = hub.asked["AutoModelForCausalLM"][1]
+    asked = settings["quantization_config"]
+    assert (asked.load_in_4bit, asked.load_in_8bit) == (True, False)
+    assert asked.bnb_4bit_quant_type == "nf4"
+    assert asked.bnb_4bit_compute_dtype == torch.float16
+    assert asked.bnb_4bit_use_double_quant is double
+    assert settings["dtype"] == torch.float16
+
+
+def test_8_bit_asks_for_8_bit(hub: Hub) -> None:
+    pytest.importorskip("bitsandbytes")
+    load(checkpoint_source("someone/model"), find_precision("int8"), "cuda:0")
+
+    asked = hub.asked["AutoModelForCausalLM"][1]["quantization_config"]
+    assert (asked.load_in_4bit, asked.load_in_8bit) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (OSError("You are trying to access a gated repo.\nMake sure..."), "gated repo"),
+        (OSError("We couldn't connect to 'https://huggingface.co'"), "couldn't connect"),
+    ],
+    ids=["gated", "offline"],
+)
+def test_what_the_hub_refuses_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, kept: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", refuse)
+
+    with pytest.raises(SpecError, match=kept) as refused:
+        checkpoint_source("someone/gated")
+    for word in ("--perf-checkpoint someone/gated", "HF_TOKEN", "HF_HOME", "licence"):
+        assert word in str(refused.value)
+
+
+def test_the_command_refuses_and_measures_nothing(place: Place) -> None:
+    """The real command, with a folder that lacks its weights: no fallback to random ones."""
+    folder = write_config(place.home / "no-weights")
+    done = place.pytest(
+        *("-m", "cpu", "-k", "c128", "perf_tests/test_decode.py", "perf_tests/test_verdict.py"),
+        *("--perf-checkpoint", folder, "--perf-out", place.home / "out", f"--junitxml={place.home}/j.xml"),
+    )
+
+    assert done.rc == 1
+    said = f"--perf-checkpoint {folder}: the folder holds no *.safetensors"
+    assert said in done.out
+    assert "Traceback" not in done.out
+    assert "fixtures.py" not in done.out
+    assert not (place.home / "out").exists()
+    measured = [
+        m for n, m in read_junit(place.home / "j.xml").messages.items() if n.startswith("test_decode")
+    ]
+    assert len(measured) == 2
+    assert all(said in message for message in measured)

@@ -1,0 +1,567 @@
+"""The commands as people give them: a small CPU run from end to end, verdicts from
+stored records, and everything that is refused."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+
+import pytest
+
+from baselines import plugin
+from baselines.codec import read
+from baselines.judging import Judged
+from baselines.record import Record
+from baselines.run import RunFolder
+from baselines.store import Baseline, Store
+from baselines.verdict import Status
+from perf_tests.selftests.records import record, run_folder
+from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
+
+USAGE_ERROR = 4
+
+# --- one real run of the CPU lane, asked about from all sides ----------------
+
+MEASURED = ("prefill-b1-p32-fp32-eager", "decode-b1-c128-fp32-eager", "generate-b1-p32-n16-fp32-eager")
+# Of the gpu lane, without a GPU: selected, and skipped.
+NO_GPU = "decode-b1-c128-fp16-eager"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneRun:
+    """A finished run: what it said, wrote and changed."""
+
+    done: Done
+    place: Place
+    appeared: set[str]
+    junit: Junit
+    benchmarks: list[dict]
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.place.home / "out")
+
+    def benchmark(self, case_id: str) -> dict:
+        (found,) = (b for b in self.benchmarks if b["name"].endswith(f"[{case_id}]"))
+        return found
+
+
+@pytest.fixture(scope="module")
+def lane_run(place: Place, torch_installed: None) -> LaneRun:  # noqa: ARG001 - it skips
+    home = place.home
+    before = place.files()
+    done = place.pytest(
+        *("-k", "b1 and (c128-fp32 or c128-fp16 or p32-fp32 or p32-n16)"),
+        *("--perf-model", write_config(home / "tiny")),
+        *("--perf-out", home / "out", "--perf-baselines", home / "store", "--perf-update", "missing"),
+        *(f"--junitxml={home}/junit.xml", f"--benchmark-json={home}/bench.json"),
+        *("perf_tests/test_decode.py", "perf_tests/test_generate.py"),
+        *("perf_tests/test_prefill.py", "perf_tests/test_verdict.py"),
+    )
+    assert done.rc == 0, done.out
+    return LaneRun(
+        done=done,
+        place=place,
+        appeared=place.files() - before,
+        junit=read_junit(home / "junit.xml"),
+        benchmarks=json.loads((home / "bench.json").read_text(encoding="utf-8"))["benchmarks"],
+    )
+
+
+def test_cases_are_measured_first_and_judged_last(lane_run: LaneRun) -> None:
+    names = lane_run.junit.names
+    phases = (c.partition("-")[0] for c in (*MEASURED, NO_GPU))
+
+    assert names[:4] == tuple(f"test_{p}[{c}]" for p, c in zip(phases, (*MEASURED, NO_GPU), strict=True))
+    assert set(names[4:]) == {f"test_verdict[{case_id}]" for case_id in (*MEASURED, NO_GPU)}
+
+
+def test_a_gpu_case_without_a_gpu_skips_and_is_kept_as_not_measured(lane_run: LaneRun) -> None:
+    said = lane_run.junit.messages[f"test_decode[{NO_GPU}]"]
+    (planned,) = (p for p in lane_run.folder.info().planned if p.lane == "gpu")
+
+    assert any(why in said for why in ("is built without CUDA", "finds no usable GPU"))
+    assert planned.case.id == NO_GPU
+    assert planned.not_run
+    assert planned.not_run in said
+    assert lane_run.junit.properties[f"test_verdict[{NO_GPU}]"] == {"verdict": "not_measured"}
+
+
+def test_the_run_keeps_all_it_promises(lane_run: LaneRun) -> None:
+    here = {str(p.relative_to(lane_run.folder.path)) for p in lane_run.folder.path.rglob("*") if p.is_file()}
+
+    assert here == {
+        *("run.json", "verdicts.json", "records.csv", "roofline.png", "breakdown.png", "summary.md"),
+        *(f"records/{case_id}.json" for case_id in MEASURED),
+    }
+    assert f"report: {lane_run.folder.path}/summary.md" in lane_run.done.out
+
+
+def test_nothing_is_written_elsewhere(lane_run: LaneRun) -> None:
+    """The run's folder, the store and the two files asked for; the checkout stays as it was."""
+    # pytest-benchmark makes its own folder of saved runs, empty.
+    assert lane_run.appeared - {".benchmarks"} == set()
+    assert {p.name for p in lane_run.place.home.iterdir()} >= {"out", "store", "junit.xml", "bench.json"}
+
+
+def test_run_json_says_how_and_how_it_ended(lane_run: LaneRun) -> None:
+    info = lane_run.folder.info()
+
+    assert info.exit_status == 0
+    assert info.command.startswith("pytest ")
+    assert "--perf-update missing" in info.command
+    assert [(p.case.id, p.lane) for p in info.planned] == [*((c, "cpu") for c in MEASURED), (NO_GPU, "gpu")]
+    assert {p.not_run for p in info.planned if p.lane == "cpu"} == {None}
+    assert {v.case: v.status for v in lane_run.folder.verdicts()} == {
+        **dict.fromkeys(MEASURED, Status.NO_BASELINE),
+        NO_GPU: Status.NOT_MEASURED,
+    }
+
+
+def test_records_hold_what_a_cpu_can_tell(lane_run: LaneRun) -> None:
+    records = {r.case.id: r for r in lane_run.folder.records()}
+
+    assert set(records) == set(MEASURED)
+    for case_id, one in records.items():
+        sampled = one.measurement
+        assert (one.gpu, one.model.name, one.hard.checkpoint) == ("cpu", "tiny", "random weights")
+        assert 3 <= len(sampled.wall_s) <= 10
+        assert sampled.device_s is None
+        assert sampled.device_note == "a CPU has no device clock"
+        assert one.ceilings is not None
+        assert sampled.tokens is not None
+        assert sampled.tokens.produced == (16 if case_id.startswith("generate") else 1)
+    generated = records["generate-b1-p32-n16-fp32-eager"].measurement
+    assert generated.first_token_s is not None
+    assert len(generated.first_token_s) == len(generated.wall_s) == 3
+
+
+@pytest.mark.parametrize("case_id", MEASURED)
+def test_pytest_benchmark_keeps_the_same_samples(lane_run: LaneRun, case_id: str) -> None:
+    (one,) = (r for r in lane_run.folder.records() if r.case.id == case_id)
+    stats = lane_run.benchmark(case_id)["stats"]
+
+    assert tuple(stats["data"]) == one.measurement.wall_s
+    assert stats["rounds"] == len(one.measurement.wall_s)
+
+
+@pytest.mark.parametrize("case_id", MEASURED)
+def test_pytest_benchmark_carries_the_bound(lane_run: LaneRun, case_id: str) -> None:
+    (one,) = (r for r in lane_run.folder.records() if r.case.id == case_id)
+    told = lane_run.benchmark(case_id)["extra_info"]
+
+    assert told["case"] == case_id
+    assert (told["model"], told["gpu"]) == ("tiny", "cpu")
+    assert told["device_s"] is told["device_fraction"] is None
+    assert told["gpu_state_before"] is told["gpu_state_after"] is None
+    lower_s = told["bound"]["lower_s"]
+    assert lower_s > 0
+    assert told["wall_fraction"] > 0
+    assert told["mfu"] > 0
+    assert told["mbu"] > 0
+    assert told["tokens_per_s"] > 0
+    # The bound shown beside a test is that of its own ceilings.
+    assert told["wall_fraction"] * median(one.measurement.wall_s) == pytest.approx(lower_s)
+    assert told["bound"]["flops"] > 0
+
+
+def test_junit_says_the_verdict(lane_run: LaneRun) -> None:
+    for case_id in MEASURED:
+        assert lane_run.junit.properties[f"test_verdict[{case_id}]"] == {"verdict": "no_baseline"}
+    assert lane_run.junit.failures == 0
+
+
+def test_missing_baselines_are_stored(lane_run: LaneRun) -> None:
+    store = lane_run.place.home / "store"
+
+    assert "--perf-update missing: stored 3 baselines in" in lane_run.done.out
+    for one in lane_run.folder.records():
+        baseline = read(Baseline, store / "cpu" / "tiny" / f"{one.case.id}.json")
+        assert baseline.hard == one.hard
+        assert [s.wall_s for s in baseline.sessions] == [one.measurement.wall_s]
+
+
+# --- verdicts from stored records: no torch, no GPU --------------------------
+
+CASE = "decode-b1-c512-fp16-eager"
+DEVICE_S = 0.0080
+WALL_S = 0.040
+# The spread between five sessions on a quiet H100: 0.15 %.
+SESSIONS = (0.9985, 0.9995, 1.0, 1.0005, 1.0015)
+
+
+def tampered(factor: float, *, run: str = "now") -> Record:
+    return record(CASE, wall_s=WALL_S * factor, device_s=DEVICE_S * factor, run=run)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder with a store of five sessions of CASE."""
+    sessions = [tampered(factor, run=f"session-{i}") for i, factor in enumerate(SESSIONS)]
+    Store(tmp_path / "store").write(sessions, written="2026-11-22", command="test")
+    return tmp_path
+
+
+def judged(place: Place, home: Path, *records: Record, options: tuple[str, ...] = ()) -> tuple[Done, Junit]:
+    run_folder(home / "run", records)
+    done = place.pytest(
+        *(*place.without_torch(), "perf_tests/test_verdict.py", "--perf-run", home / "run"),
+        *("--perf-baselines", home / "store", f"--junitxml={home}/junit.xml", *options),
+    )
+    return done, read_junit(home / "junit.xml")
+
+
+def test_unchanged_records_pass_without_torch(place: Place, home: Path) -> None:
+    before = {p: p.read_bytes() for p in home.rglob("*.json")}
+    done, junit = judged(place, home, tampered(1.0))
+
+    assert done.rc == 0, done.out
+    assert junit.names == (f"test_verdict[{CASE}]",)
+    assert junit.properties[junit.names[0]] == {"verdict": "pass"}
+    assert {p: p.read_bytes() for p in before} == before
+    # Judging an earlier run does not rewrite what was said of it.
+    assert not (home / "run" / "verdicts.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("factor", "status", "numbers"),
+    [
+        (
+            1.03,
+            "regressed",
+            ("device time 8.240 ms > 8.", "+3.00 % against 8.000 ms, the mean of 5 sessions"),
+        ),
+        (1.6, "below_band", ("lower_s/device_s 0.333 < 0.47, below the band 0.47 to 0.62", "12.800 ms")),
+        (0.3, "impossible", ("device time 2.400 ms < 4.", "the measurement is broken")),
+    ],
+)
+def test_a_tampered_record_fails(
+    place: Place, home: Path, factor: float, status: str, numbers: tuple[str, ...]
+) -> None:
+    done, junit = judged(place, home, tampered(factor))
+    name = f"test_verdict[{CASE}]"
+
+    assert done.rc == 1, done.out
+    assert (junit.failures, junit.names) == (1, (name,))
+    assert junit.properties[name] == {"verdict": status}
+    said = junit.messages[name]
+    assert f"{CASE}: {status}: " in said
+    for text in numbers:
+        assert text in said
+    assert f"FAILED perf_tests/test_verdict.py::{name}" in done.out
+    # pytest's own frames, and its word on them, say nothing of the case.
+    assert "test_verdict.py:" not in said
+    assert "traceback" not in said
+    if status == "regressed":
+        assert str(home / "store" / "h100-sxm" / "mistral-7b-v0.1" / f"{CASE}.json") in said
+        assert f"python -m baselines refresh --sessions 5 -m gpu -k {CASE}" in said
+
+
+def test_the_change_that_passes_and_the_change_that_fails_are_close(place: Place, home: Path) -> None:
+    """0.4 % is within what is claimed of nothing."""
+    done, junit = judged(place, home, tampered(1.004))
+
+    assert done.rc == 0, done.out
+    assert junit.properties[f"test_verdict[{CASE}]"] == {"verdict": "pass"}
+
+
+def test_without_a_baseline_only_strict_fails(place: Place, home: Path) -> None:
+    (home / "store").rename(home / "elsewhere")
+    done, junit = judged(place, home, tampered(1.0), options=("--perf-strict",))
+
+    assert done.rc == 1
+    assert junit.properties[f"test_verdict[{CASE}]"] == {"verdict": "no_baseline"}
+    assert "no baseline is stored for this case" in junit.messages[f"test_verdict[{CASE}]"]
+    relaxed = place.pytest(
+        *(*place.without_torch(), "perf_tests/test_verdict.py", "--perf-run", home / "run"),
+        *("--perf-baselines", home / "store"),
+    )
+    assert relaxed.rc == 0
+
+
+def test_a_damaged_baseline_fails_its_own_case_alone(place: Place, home: Path) -> None:
+    other = "decode-b1-c128-fp16-eager"
+    damaged = Store(home / "store").path(tampered(1.0))
+    damaged.write_text(damaged.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    before = damaged.read_bytes()
+    done, junit = judged(
+        place,
+        home,
+        tampered(1.0),
+        record(other, wall_s=WALL_S, device_s=DEVICE_S),
+        options=("--perf-update", "missing"),
+    )
+
+    assert done.rc == 1
+    assert f"ERROR perf_tests/test_verdict.py::test_verdict[{CASE}]" in done.out
+    assert str(damaged) in junit.messages[f"test_verdict[{CASE}]"]
+    assert "not JSON, or cut short" in junit.messages[f"test_verdict[{CASE}]"]
+    assert junit.properties[f"test_verdict[{other}]"] == {"verdict": "no_baseline"}
+    assert damaged.read_bytes() == before
+
+
+def test_measure_items_of_an_earlier_run_skip(place: Place, home: Path) -> None:
+    """A whole `pytest --perf-run` measures nothing, and judges."""
+    done, junit = judged(place, home, tampered(1.0), options=("perf_tests/test_decode.py",))
+
+    assert done.rc == 0, done.out
+    assert junit.names == (f"test_decode[{CASE}]", f"test_verdict[{CASE}]")
+    assert "records are read from" in junit.messages[f"test_decode[{CASE}]"]
+
+
+# --- a lane that was asked for, and cannot run -------------------------------
+
+
+@pytest.mark.usefixtures("torch_installed")
+def test_the_gpu_lane_without_a_gpu_fails_and_says_why(place: Place) -> None:
+    done = place.pytest("-m", "gpu", "-k", "b1", "perf_tests/test_decode.py", "perf_tests/test_verdict.py")
+
+    assert done.rc == 1
+    assert "roofgate: -m gpu was asked for, and nothing of it ran" in done.out
+    assert any(why in done.out for why in ("is built without CUDA", "finds no usable GPU"))
+    assert "passed" not in done.out.splitlines()[-1]
+
+
+def test_the_gpu_lane_without_a_gpu_may_be_allowed(place: Place) -> None:
+    """Here without torch too: the reason is that one."""
+    options = (*place.without_torch(), "-m", "gpu", "-k", "b1", "perf_tests/test_decode.py")
+    refused = place.pytest(*options)
+    allowed = place.pytest(*options, "--perf-allow-no-gpu")
+
+    assert (refused.rc, allowed.rc) == (1, 0)
+    for done in (refused, allowed):
+        assert "torch is not installed: pip install -e '.[torch]'" in done.out
+        assert "-m gpu was asked for, and nothing of it ran" in refused.out
+    assert not (place.root / "runs").exists()
+
+
+def test_a_plain_run_skips_what_cannot_run_with_the_reason(place: Place) -> None:
+    done = place.pytest(*place.without_torch(), "perf_tests/test_decode.py", "perf_tests/test_verdict.py")
+
+    assert done.rc == 0, done.out
+    assert "torch is not installed: pip install -e '.[torch]'" in done.out
+    assert "nothing was measured in this session, and no run was named with --perf-run" in done.out
+    assert " passed" not in done.out
+
+
+@pytest.mark.parametrize("expression", ["not gpu", "not (cpu or gpu)"])
+def test_a_lane_that_was_deselected_is_not_missed(place: Place, expression: str) -> None:
+    done = place.pytest(
+        *(*place.without_torch(), "-m", expression, "-k", "test_text or c128"),
+        *("perf_tests/test_decode.py", "perf_tests/bounds/test_text.py"),
+    )
+
+    assert "was asked for, and nothing of it ran" not in done.out.replace("-m cpu", "") or "cpu" in expression
+    assert "-m gpu was asked for" not in done.out
+
+
+# --- refusals ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--benchmark-only",), "--benchmark-only would skip the verdicts; leave it out"),
+        (("--benchmark-skip",), "--benchmark-skip would measure nothing; leave it out"),
+        (("--benchmark-disable",), "--benchmark-disable would measure nothing; leave it out"),
+        (
+            ("--perf-model", "mistral-7b-v0.9"),
+            "unknown model (neither a preset nor a file) 'mistral-7b-v0.9'. Nearest: mistral-7b-v0.",
+        ),
+        (
+            ("--perf-model", "mistral-7b-v0.1", "--perf-checkpoint", "x"),
+            "--perf-checkpoint brings its own config: leave --perf-model out",
+        ),
+        (("--perf-run", "EMPTY"), "EMPTY: not a run's folder: it has no run.json"),
+        (("--perf-run", "NO-RECORD"), "--perf-run NO-RECORD: the run holds no record to judge"),
+        (("--perf-out", "HELD"), "--perf-out HELD: already holds a run; name a new folder"),
+        (
+            ("--perf-run", "HELD", "--perf-out", "x"),
+            "--perf-run judges an earlier run, --perf-out keeps a new one",
+        ),
+    ],
+    ids=lambda value: value[0] if len(value) < 3 else "",
+)
+def test_what_makes_no_sense_is_refused(
+    place: Place, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    run_folder(tmp_path / "NO-RECORD", ())
+    run_folder(tmp_path / "HELD", [tampered(1.0)])
+
+    def placed(text: str) -> str:
+        for name in ("EMPTY", "NO-RECORD", "HELD"):
+            text = text.replace(name, str(tmp_path / name))
+        return text
+
+    before = place.files()
+    done = place.pytest(
+        *(*place.without_torch(), "-m", "cpu", "perf_tests/test_decode.py", "perf_tests/test_verdict.py"),
+        *(placed(option) for option in options),
+    )
+
+    assert done.rc == USAGE_ERROR, done.out
+    assert placed(said) in done.line("ERROR: ")
+    assert "Traceback" not in done.out
+    assert place.files() == before
+
+
+@pytest.mark.parametrize("option", ["--benchmark-skip", "--benchmark-disable", "--benchmark-only"])
+def test_they_are_welcome_where_nothing_is_measured(place: Place, option: str) -> None:
+    done = place.pytest(option, *place.without_torch(), "perf_tests/bounds/test_text.py")
+
+    assert done.rc == 0, done.out
+
+
+WORKER = "def pytest_configure(config): config.workerinput = {}"
+
+
+@pytest.mark.usefixtures("torch_installed")
+def test_a_worker_of_xdist_measures_nothing(place: Place) -> None:
+    """-n itself is seen by xdist's controller alone, which collects nothing."""
+    done = place.pytest(
+        *place.plugin("as_worker", WORKER), "-m", "cpu", "-k", "b1 and c128", "perf_tests/test_decode.py"
+    )
+
+    assert done.rc == 1
+    assert "pytest-xdist would measure cases side by side; run without -n" in done.out
+    assert "1 error" in done.out
+
+
+def test_xdist_is_refused(place: Place) -> None:
+    pytest.importorskip("xdist")
+    done = place.pytest("-n", "2", "-m", "cpu", "-k", "b1", "perf_tests/test_decode.py")
+
+    assert done.rc == 1
+    assert "pytest-xdist would measure cases side by side; run without -n" in done.out
+
+
+# --- what costs nothing ------------------------------------------------------
+
+LOADED = """
+import sys
+def pytest_unconfigure(config):
+    print("LOADED", *(m for m in ("torch", "transformers", "pandas", "matplotlib") if m in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("option", ["--collect-only", "--help"])
+def test_listing_loads_nothing_heavy_and_makes_no_folder(place: Place, option: str) -> None:
+    """All files are collected, those of the harness's tests too."""
+    before = place.files()
+    ignored = ("--ignore=perf_tests/selftests/test_reports.py",)  # draws, so it imports matplotlib
+    done = place.pytest(*place.plugin("what_is_loaded", LOADED), option, "-q", *ignored, "-m", "cpu or gpu")
+
+    assert done.rc == 0, done.out
+    loaded = done.line("LOADED").split()
+    assert "torch" not in loaded
+    assert "transformers" not in loaded
+    assert place.files() == before
+    if option == "--collect-only":
+        assert "test_decode[decode-b1-c128-fp16-eager]" in done.out
+    else:
+        assert "--perf-allow-no-gpu" in done.out
+
+
+# --- verdicts that no item gives, and --perf-update: the session's end --------
+
+
+class Session:
+    """What baselines.plugin reads of pytest's session."""
+
+    def __init__(self, perf: plugin.PerfState, *, update: str | None = None) -> None:
+        options = {"--perf-strict": False, "--perf-update": update}
+        self.exitstatus: int = pytest.ExitCode.OK
+        self.notes: list[str] = []
+        stash = pytest.Stash()
+        stash[plugin.STATE] = perf
+        stash[plugin.NOTES] = self.notes
+        self.config = SimpleNamespace(stash=stash, getoption=options.__getitem__)
+
+    def finish(self) -> None:
+        plugin.pytest_sessionfinish(self)
+
+
+@pytest.fixture
+def perf(home: Path) -> plugin.PerfState:
+    folder = run_folder(home / "run", [tampered(1.03)])
+    return plugin.PerfState(store=Store(home / "store"), folder=folder, stored=False)
+
+
+def test_a_failing_verdict_that_no_item_gave_fails_the_run(perf: plugin.PerfState) -> None:
+    session = Session(perf)
+    session.finish()
+
+    assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
+    assert session.notes == [f"failing verdicts that no test item gave: {CASE}"]
+    assert perf.folder is not None
+    assert perf.folder.info().exit_status == 1
+    assert [v.status for v in perf.folder.verdicts()] == [Status.REGRESSED]
+
+
+def test_a_failing_verdict_that_an_item_gave_is_left_to_it(perf: plugin.PerfState) -> None:
+    perf.judged_items.add(CASE)
+    session = Session(perf)
+    session.finish()
+
+    assert (session.exitstatus, session.notes) == (pytest.ExitCode.OK, [])
+
+
+def test_a_damaged_baseline_that_no_item_met_fails_the_run(perf: plugin.PerfState) -> None:
+    perf.judged = Judged(derived=(), verdicts=(), damaged={CASE: "cut short"}, policy_digest="")
+    session = Session(perf)
+    session.finish()
+
+    assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> plugin.PerfState:
+    """A run of two cases, one with a baseline."""
+    kept, new = tampered(1.0), record("decode-b1-c128-fp16-eager", wall_s=WALL_S, device_s=DEVICE_S)
+    store = Store(tmp_path / "store")
+    store.write([replace(kept, run="before")], written="2026-11-22", command="test")
+    return plugin.PerfState(store=store, folder=run_folder(tmp_path / "run", [kept, new]), stored=False)
+
+
+def test_only_missing_baselines_are_stored_and_only_once(fresh: plugin.PerfState) -> None:
+    first = Session(fresh, update="missing")
+    first.finish()
+    stored = {p.name: p.read_bytes() for p in fresh.store.root.rglob("*.json")}
+    second = Session(fresh, update="missing")
+    second.finish()
+
+    assert first.notes == [f"--perf-update missing: stored 1 baselines in {fresh.store.root}"]
+    assert second.notes == [f"--perf-update missing: stored 0 baselines in {fresh.store.root}"]
+    assert set(stored) == {f"{CASE}.json", "decode-b1-c128-fp16-eager.json"}
+    assert {p.name: p.read_bytes() for p in fresh.store.root.rglob("*.json")} == stored
+    kept = fresh.store.load(tampered(1.0))
+    assert kept is not None
+    assert [s.run for s in kept.sessions] == ["before"]
+
+
+def test_a_run_that_failed_stores_nothing(fresh: plugin.PerfState) -> None:
+    session = Session(fresh, update="missing")
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    session.finish()
+
+    assert session.notes == ["--perf-update missing: nothing stored, the run did not pass"]
+    assert len(list(fresh.store.root.rglob("*.json"))) == 1
+
+
+def test_an_invalid_measurement_is_not_stored(fresh: plugin.PerfState) -> None:
+    verdicts = tuple(replace(v, status=Status.INVALID) for v in fresh.judge().verdicts)
+    fresh.judged = replace(fresh.judge(), verdicts=verdicts)
+    session = Session(fresh, update="missing")
+    session.finish()
+
+    assert session.notes == [f"--perf-update missing: stored 0 baselines in {fresh.store.root}"]
+
+
+def test_the_store_is_not_asked_for_where_no_run_was_made(tmp_path: Path) -> None:
+    session = Session(plugin.PerfState(store=Store(tmp_path / "store"), folder=None, stored=False))
+    session.finish()
+
+    assert (session.exitstatus, session.notes) == (pytest.ExitCode.OK, [])
+    assert list(tmp_path.iterdir()) == []

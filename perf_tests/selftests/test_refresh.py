@@ -1,0 +1,482 @@
+"""python -m baselines refresh: what becomes a baseline, and all that does not."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from baselines.__main__ import main
+from baselines.codec import FormatError
+from baselines.record import Record
+from baselines.refresh import (
+    Change,
+    RefreshError,
+    change_table,
+    collect,
+    measure_sessions,
+    store_sessions,
+)
+from baselines.run import RunFolder
+from baselines.store import Store
+from baselines.verdict import Status, Verdict
+from perf_tests.selftests.records import hard_key, record, run_folder, soft_key
+
+DECODE = "decode-b1-c512-fp16-eager"
+PREFILL = "prefill-b1-p512-fp16-eager"
+
+
+def session(
+    path: Path,
+    *,
+    device_s: float = 0.008,
+    cases: Sequence[str] = (DECODE, PREFILL),
+    exit_status: int | None = 0,
+    status: Status = Status.PASS,
+    change: Callable[[Record], Record] = lambda r: r,
+) -> RunFolder:
+    """The folder of a run; `status` is the verdict of its first case."""
+    records = [change(record(c, wall_s=2 * device_s, device_s=device_s, run=path.name)) for c in cases]
+    verdicts = [
+        Verdict(case=c, status=status if i == 0 else Status.PASS, reasons=("a test",))
+        for i, c in enumerate(cases)
+    ]
+    folder = run_folder(path, records, verdicts=verdicts)
+    folder.write_info(replace(folder.info(), id=path.name, exit_status=exit_status))
+    return folder
+
+
+def five(root: Path, *, first_s: float = 0.008) -> list[RunFolder]:
+    return [session(root / f"run-{i}", device_s=first_s + i * 1e-5) for i in range(5)]
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file under `root` with its bytes."""
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def refresh(store: Path, runs: Sequence[RunFolder | Path], *more: str) -> int:
+    paths = [str(r.path if isinstance(r, RunFolder) else r) for r in runs]
+    return main(["refresh", "--from", *paths, "--perf-baselines", str(store), *more])
+
+
+class TestStored:
+    def test_five_runs_become_five_sessions_of_each_case(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = tmp_path / "store"
+
+        assert refresh(store, five(tmp_path)) == 0
+
+        assert sorted(tree(store)) == [
+            f"h100-sxm/mistral-7b-v0.1/{DECODE}.json",
+            f"h100-sxm/mistral-7b-v0.1/{PREFILL}.json",
+        ]
+        loaded = Store(store).load(record(DECODE))
+        assert loaded is not None
+        assert loaded.device_medians_s == pytest.approx((0.008, 0.00801, 0.00802, 0.00803, 0.00804))
+        assert [s.run for s in loaded.sessions] == [f"run-{i}" for i in range(5)]
+        assert loaded.command.startswith("python -m baselines refresh --from ")
+        assert str(tmp_path / "run-4") in loaded.command
+        out = capsys.readouterr().out
+        assert f"| `{DECODE}` | 5 | – | 8.020 ms | new | – | 16.040 ms |" in out
+        assert f"2 baselines in {store}: review the change, then commit it" in out
+
+    def test_old_and_new_are_shown_with_the_change(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = tmp_path / "store"
+        assert refresh(store, five(tmp_path)) == 0
+        capsys.readouterr()
+
+        assert refresh(store, five(tmp_path / "later", first_s=0.0088)) == 0
+
+        assert f"| `{DECODE}` | 5 | 8.020 ms | 8.820 ms | +9.98 % | 16.040 ms | 17.640 ms |" in (
+            capsys.readouterr().out
+        )
+
+    def test_a_case_of_the_wall_alone_shows_the_change_of_the_wall(self, tmp_path: Path) -> None:
+        def undevised(one: Record) -> Record:
+            return replace(one, measurement=replace(one.measurement, device_s=None))
+
+        store = Store(tmp_path / "store")
+        old = [session(tmp_path / "old", cases=[DECODE], device_s=0.010, change=undevised)]
+        new = [session(tmp_path / "new", cases=[DECODE], device_s=0.009, change=undevised)]
+        store_sessions(store, old, command="a test")
+        (change,) = store_sessions(store, new, command="a test")
+
+        assert change == Change(
+            case=DECODE,
+            path=store.path(record(DECODE)),
+            sessions=1,
+            old_device_s=None,
+            new_device_s=None,
+            old_wall_s=pytest.approx(0.020),
+            new_wall_s=pytest.approx(0.018),
+        )
+        assert change_table([change]).endswith(
+            f"| `{DECODE}` | 1 | – | – | wall -10.00 % | 20.000 ms | 18.000 ms |"
+        )
+
+    def test_other_cases_of_the_store_stay_as_they_are(self, tmp_path: Path) -> None:
+        store = tmp_path / "store"
+        refresh(store, five(tmp_path))
+        before = tree(store)
+        refresh(store, [session(tmp_path / "again", cases=[DECODE], device_s=0.0085)])
+        after = tree(store)
+
+        assert sorted(k for k in before if before[k] != after[k]) == [
+            f"h100-sxm/mistral-7b-v0.1/{DECODE}.json"
+        ]
+        assert before.keys() == after.keys()
+
+    @pytest.mark.parametrize("status", [s for s in Status if s is not Status.INVALID])
+    def test_a_run_that_passed_counts_whatever_else_was_said(self, status: Status, tmp_path: Path) -> None:
+        """Whether the run failed is its exit code's to say."""
+        run = session(tmp_path / "run", status=status)
+
+        assert sorted(collect([run])) == [DECODE, PREFILL]
+
+    def test_sessions_may_differ_in_the_soft_key(self, tmp_path: Path) -> None:
+        def moved(one: Record) -> Record:
+            return replace(one, soft=replace(soft_key(), host="host-b"))
+
+        runs = [session(tmp_path / "a"), session(tmp_path / "b", change=moved)]
+
+        assert refresh(tmp_path / "store", runs) == 0
+
+
+class TestRefused:
+    """Exit code 1, and not a byte of the store changes."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Path:
+        """A store that holds a good baseline of the decode case alone."""
+        store = tmp_path / "store"
+        store_sessions(Store(store), [session(tmp_path / "was", cases=[DECODE])], command="a test")
+        return store
+
+    def refused(
+        self, store: Path, runs: Sequence[RunFolder], capsys: pytest.CaptureFixture[str], *, code: int = 1
+    ) -> str:
+        before = tree(store)
+        capsys.readouterr()
+
+        assert refresh(store, runs) == code
+
+        assert tree(store) == before
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("refused: " if code == 1 else "error: ")
+        return err
+
+    @pytest.mark.parametrize("place", [0, 2, 4])
+    @pytest.mark.parametrize(
+        ("exit_status", "said"),
+        [
+            (1, "the run ended with exit code 1; only a run that passed becomes a baseline"),
+            (5, "the run ended with exit code 5; only"),
+            (None, "the run was cut off; only a run that passed becomes a baseline"),
+        ],
+    )
+    def test_a_run_that_did_not_pass(
+        self,
+        *,
+        place: int,
+        exit_status: int | None,
+        said: str,
+        store: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        runs = five(tmp_path)
+        runs[place].write_info(replace(runs[place].info(), exit_status=exit_status))
+
+        assert f"{runs[place].path}: {said}" in self.refused(store, runs, capsys)
+
+    def test_an_invalid_measurement(
+        self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runs = [session(tmp_path / "a"), session(tmp_path / "b", status=Status.INVALID)]
+
+        assert f"{tmp_path / 'b'}: invalid measurements: {DECODE}" in self.refused(store, runs, capsys)
+
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_a_case_that_one_session_lacks(
+        self, place: int, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runs = [session(tmp_path / name) for name in ("a", "b", "c")]
+        runs[place] = session(tmp_path / "less", cases=[DECODE])
+
+        assert f"{PREFILL} was measured in 2 of 3 runs" in self.refused(store, runs, capsys)
+
+    def test_no_case_at_all(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        runs = [session(tmp_path / "a", cases=[]), session(tmp_path / "b", cases=[])]
+
+        assert "no session measured any case: nothing was stored" in self.refused(store, runs, capsys)
+
+    def test_one_run_named_twice(
+        self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = session(tmp_path / "a")
+
+        said = self.refused(store, [run, session(tmp_path / "b"), run], capsys)
+        assert f"{run.path}: the same run as {run.path} (a): that is one session, not two" in said
+
+    def test_a_copy_of_a_run(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run, copy = session(tmp_path / "a"), session(tmp_path / "copies" / "a")
+
+        said = self.refused(store, [run, copy], capsys)
+        assert f"{copy.path}: the same run as {run.path} (a)" in said
+
+    def test_a_damaged_baseline_even_of_another_case(
+        self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = Store(store).path(record(PREFILL))
+        path.write_text("{", encoding="utf-8")
+
+        said = self.refused(store, five(tmp_path), capsys, code=2)
+        assert f"{path}: not JSON, or cut short" in said
+        assert path.read_text(encoding="utf-8") == "{"
+
+    def test_sessions_under_different_hard_keys_even_of_the_last_case(
+        self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def recapped(one: Record) -> Record:
+            hard = replace(hard_key(), power_limit_w=400.0)
+            return replace(one, hard=hard) if one.case.id == PREFILL else one
+
+        runs = [session(tmp_path / "a"), session(tmp_path / "b", change=recapped)]
+
+        said = self.refused(store, runs, capsys, code=2)
+        assert "session b has another hard key than a: power_limit_w 700.0 -> 400.0" in said
+
+    def test_a_folder_that_is_no_run(
+        self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runs = [session(tmp_path / "a"), RunFolder(tmp_path / "nothing")]
+
+        said = self.refused(store, runs, capsys, code=2)
+        assert f"{tmp_path / 'nothing'}: not a run's folder" in said
+
+    def test_a_damaged_record(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run = session(tmp_path / "a")
+        (run.path / "records" / f"{DECODE}.json").write_text("", encoding="utf-8")
+
+        assert f"{DECODE}.json: not JSON" in self.refused(store, [run], capsys, code=2)
+
+    def test_a_store_that_is_a_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        store = tmp_path / "store"
+        store.write_text("mine", encoding="utf-8")
+
+        assert refresh(store, five(tmp_path)) == 2
+        assert capsys.readouterr().err.startswith("error: ")
+        assert store.read_text(encoding="utf-8") == "mine"
+
+    def test_the_functions_raise_what_the_command_says(self, store: Path, tmp_path: Path) -> None:
+        bad = session(tmp_path / "a", exit_status=1)
+
+        with pytest.raises(RefreshError, match="exit code 1"):
+            collect([bad])
+        with pytest.raises(RefreshError, match="exit code 1"):
+            store_sessions(Store(store), [bad], command="a test")
+        Store(store).path(record(DECODE)).write_text("[]", encoding="utf-8")
+        with pytest.raises(FormatError, match="no schema number"):
+            store_sessions(Store(store), [session(tmp_path / "b")], command="a test")
+
+
+class TestArguments:
+    @pytest.mark.parametrize("sessions", ["0", "-1"])
+    def test_sessions_must_be_at_least_one(
+        self,
+        sessions: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", forbidden)
+
+        assert main(["refresh", f"--sessions={sessions}"]) == 2
+        assert f"--sessions is {sessions}; at least 1 is needed" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_pytest_options_do_nothing_beside_from(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = tmp_path / "store"
+
+        assert refresh(store, [session(tmp_path / "a")], "-m", "cpu", "--perf-modle") == 2
+        assert "--from measures nothing, so -m cpu --perf-modle would do nothing" in capsys.readouterr().err
+        assert not store.exists()
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            [],
+            ["refesh"],
+            ["refresh", "--sessions", "many"],
+            ["refresh", "--from"],
+            ["refresh", "--from", "a", "--sessions", "2"],
+        ],
+    )
+    def test_what_argparse_refuses_is_exit_code_2(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(subprocess, "run", forbidden)
+
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+
+
+def forbidden(*_arguments: object, **_options: object) -> None:
+    raise AssertionError("a process was started")
+
+
+class Pytest:
+    """Stands in for the pytest processes: each writes a run's folder and ends
+    with the next of `codes`."""
+
+    def __init__(self, *codes: int, cases: Sequence[str] = (DECODE,)) -> None:
+        self.codes = list(codes)
+        self.cases = cases
+        self.commands: list[list[str]] = []
+
+    def __call__(self, command: list[str], *, check: bool) -> "subprocess.CompletedProcess[bytes]":
+        assert not check
+        self.commands.append(command)
+        path, code = Path(value(command, "--perf-out")), self.codes[len(self.commands) - 1]
+        folder = session(path, cases=self.cases, exit_status=code)
+        folder.write_info(replace(folder.info(), id=f"id-{path.name}"))
+        for one in folder.records():
+            folder.write_record(replace(one, run=f"id-{path.name}"))
+        return subprocess.CompletedProcess(command, code)
+
+
+def value(command: Sequence[str], option: str) -> str:
+    """The value of an option that is given once."""
+    assert command.count(option) == 1
+    return command[command.index(option) + 1]
+
+
+class TestMeasured:
+    def test_each_session_is_a_process_with_a_folder_of_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub = Pytest(0, 0, 0)
+        monkeypatch.setattr(subprocess, "run", stub)
+        runs = measure_sessions(tmp_path, [], sessions=3)
+        nothing = str(tmp_path / "no-baselines")
+
+        assert stub.commands == [
+            [
+                *(sys.executable, "-m", "pytest", "-m", "gpu"),
+                *("--perf-out", str(tmp_path / f"session-{n}"), "--perf-baselines", nothing),
+            ]
+            for n in (1, 2, 3)
+        ]
+        assert [r.path for r in runs] == [tmp_path / f"session-{n}" for n in (1, 2, 3)]
+        assert not Path(nothing).exists()
+        assert "session 3 of 3: " in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("given", "passed"),
+        [
+            (["-k", "decode"], ["-m", "gpu", "-k", "decode"]),
+            (["-m", "cpu"], ["-m", "cpu"]),
+            (["-k", "decode", "-m", "cpu", "-x"], ["-k", "decode", "-m", "cpu", "-x"]),
+        ],
+    )
+    def test_the_gpu_lane_unless_told(
+        self, given: list[str], passed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stub = Pytest(0)
+        monkeypatch.setattr(subprocess, "run", stub)
+        measure_sessions(tmp_path, given, sessions=1)
+
+        assert stub.commands[0][3:-4] == passed
+
+    @pytest.mark.parametrize("code", [1, 2, 5, -9])
+    def test_the_first_that_fails_ends_it(
+        self, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stub = Pytest(0, code, 0)
+        monkeypatch.setattr(subprocess, "run", stub)
+
+        with pytest.raises(RefreshError, match=f"session 2 failed with exit code {code}: nothing was stored"):
+            measure_sessions(tmp_path, [], sessions=3)
+        assert len(stub.commands) == 2
+
+    def test_the_command_measures_and_stores(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub = Pytest(0, 0)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", stub)
+        arguments = [
+            "refresh",
+            "--sessions",
+            "2",
+            "--perf-baselines",
+            "store",
+            "-m",
+            "cpu",
+            "-k",
+            "decode and b1",
+        ]
+
+        assert main(arguments) == 0
+
+        assert [c[3:7] for c in stub.commands] == [["-m", "cpu", "-k", "decode and b1"]] * 2
+        (folder,) = (tmp_path / "runs").iterdir()
+        assert folder.name.startswith("refresh-2")
+        assert [value(c, "--perf-out") for c in stub.commands] == [
+            f"runs/{folder.name}/session-1",
+            f"runs/{folder.name}/session-2",
+        ]
+        # Not the store that is being replaced.
+        assert value(stub.commands[0], "--perf-baselines") == f"runs/{folder.name}/no-baselines"
+        loaded = Store(tmp_path / "store").load(record(DECODE))
+        assert loaded is not None
+        assert [s.run for s in loaded.sessions] == ["id-session-1", "id-session-2"]
+        assert loaded.command == (
+            "python -m baselines refresh --sessions 2 --perf-baselines store -m cpu -k 'decode and b1'"
+        )
+        assert "1 baselines in store" in capsys.readouterr().out
+
+    def test_one_session_will_do_and_the_command_line_is_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arguments = ["refresh", "--sessions", "1", "--perf-baselines", "store", "-m", "cpu"]
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", Pytest(0))
+        monkeypatch.setattr(sys, "argv", ["baselines/__main__.py", *arguments])
+
+        assert main() == 0
+        loaded = Store(tmp_path / "store").load(record(DECODE))
+        assert loaded is not None
+        assert loaded.command == "python -m baselines refresh --sessions 1 --perf-baselines store -m cpu"
+
+    def test_five_sessions_and_the_store_in_the_checkout_by_default(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stub = Pytest(*[0] * 5)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", stub)
+
+        assert main(["refresh"]) == 0
+        assert len(stub.commands) == 5
+        assert list(tree(tmp_path / "baselines" / "data")) == [f"h100-sxm/mistral-7b-v0.1/{DECODE}.json"]
+
+    def test_a_session_that_fails_stores_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", Pytest(0, 1))
+
+        assert main(["refresh", "--sessions", "2", "--perf-baselines", "store"]) == 1
+        assert "refused: session 2 failed with exit code 1: nothing was stored" in capsys.readouterr().err
+        assert not (tmp_path / "store").exists()

@@ -1,0 +1,200 @@
+"""Where baselines lie, and what is never done to them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from baselines.codec import FormatError
+from baselines.record import Record
+from baselines.store import Baseline, Store, baseline_of, differing, digest, session_of
+from perf_tests.selftests.records import hard_key, record, soft_key
+
+DECODE = "decode-b1-c512-fp16-eager"
+WHEN = "2026-11-22T12:00:00+00:00"
+
+
+def sessions(*device_s: float, case: str = DECODE) -> list[Record]:
+    return [record(case, device_s=s, run=f"run-{i}") for i, s in enumerate(device_s)]
+
+
+def write(store: Store, records: list[Record]) -> Path:
+    return store.write(records, written=WHEN, command="a test")
+
+
+@pytest.mark.parametrize(
+    ("one", "place"),
+    [
+        (record(DECODE), "h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"),
+        (
+            record("prefill-b8-p2048-nf4-dq-eager", gpu="t4", model="mistral-7b-v0.2"),
+            "t4/mistral-7b-v0.2/prefill-b8-p2048-nf4-dq-eager.json",
+        ),
+        (
+            record("generate-b1-p128-n32-fp32-eager", gpu="cpu", model="mistral-cpu-140m"),
+            "cpu/mistral-cpu-140m/generate-b1-p128-n32-fp32-eager.json",
+        ),
+    ],
+)
+def test_one_file_per_gpu_model_and_case(one: Record, place: str, tmp_path: Path) -> None:
+    assert Store(tmp_path).path(one) == tmp_path / place
+    assert write(Store(tmp_path), [one]) == tmp_path / place
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()] == [place]
+
+
+def test_what_is_written_is_loaded(tmp_path: Path) -> None:
+    first, second = sessions(0.008, 0.009)
+    second = replace(second, soft=replace(soft_key(), driver="595.10"), commit="fffffff")
+    write(Store(tmp_path), [first, second])
+    loaded = Store(tmp_path).load(record(DECODE, device_s=0.5))
+
+    assert loaded == Baseline(
+        case=DECODE,
+        model="mistral-7b-v0.1",
+        gpu="h100-sxm",
+        written=WHEN,
+        command="a test",
+        hard=hard_key(),
+        sessions=(session_of(first), session_of(second)),
+    )
+    assert loaded.device_medians_s == (0.008, 0.009)
+    assert loaded.wall_medians_s == (0.040, 0.040)
+    assert loaded.sessions[1].soft.driver == "595.10"
+    assert loaded.sessions[1].run == "run-1"
+
+
+def test_a_session_s_time_is_its_median(tmp_path: Path) -> None:
+    write(Store(tmp_path), [record(DECODE, wall_s=[0.9, 0.1, 0.2], device_s=[0.05, 0.07])])
+    loaded = Store(tmp_path).load(record(DECODE))
+
+    assert loaded is not None
+    assert loaded.wall_medians_s == (0.2,)
+    assert loaded.device_medians_s == (pytest.approx(0.06),)
+
+
+def test_sessions_without_device_time_have_no_median_of_it(tmp_path: Path) -> None:
+    write(Store(tmp_path), [record(DECODE, wall_s=0.04)])
+    loaded = Store(tmp_path).load(record(DECODE))
+
+    assert loaded is not None
+    assert loaded.device_medians_s == ()
+    assert loaded.wall_medians_s == (0.04,)
+
+
+def test_keys_are_sorted_so_that_a_diff_shows_the_change(tmp_path: Path) -> None:
+    text = write(Store(tmp_path), sessions(0.008)).read_text(encoding="utf-8")
+
+    assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
+
+
+def test_a_new_baseline_replaces_the_old_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write(store, sessions(0.008, 0.009, 0.010))
+    write(store, sessions(0.007))
+    loaded = store.load(record(DECODE))
+
+    assert loaded is not None
+    assert loaded.device_medians_s == (0.007,)
+
+
+def test_nothing_is_made_before_something_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+
+    assert store.load(record(DECODE)) is None
+    assert digest(store.path(record(DECODE))) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestDamaged:
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 99}', '{"schema": 1}'])
+    def test_it_is_refused_by_name_and_never_overwritten(self, text: str, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        path = write(store, sessions(0.008))
+        path.write_text(text, encoding="utf-8")
+
+        with pytest.raises(FormatError, match=r"decode-b1-c512-fp16-eager\.json: "):
+            store.load(record(DECODE))
+        with pytest.raises(FormatError, match=r"decode-b1-c512-fp16-eager\.json: "):
+            write(store, sessions(0.009))
+        assert path.read_text(encoding="utf-8") == text
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_a_file_that_holds_another_case(self, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        other = record("decode-b8-c512-fp16-eager", device_s=0.008)
+        path = store.path(record(DECODE))
+        write(store, [other]).rename(path)
+        before = path.read_bytes()
+
+        with pytest.raises(
+            FormatError, match=r"holds decode-b8-c512-fp16-eager of .*, not decode-b1-c512-fp16-eager of"
+        ):
+            store.load(record(DECODE))
+        with pytest.raises(FormatError, match=r"holds decode-b8-c512-fp16-eager"):
+            write(store, sessions(0.009))
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (record(DECODE), record(DECODE, gpu="t4")),
+            (record(DECODE), record(DECODE, model="mistral-7b-v0.2")),
+        ],
+    )
+    def test_a_file_moved_to_another_gpu_or_model(self, one: Record, other: Record, tmp_path: Path) -> None:
+        store = Store(tmp_path)
+        path = store.path(other)
+        path.parent.mkdir(parents=True)
+        write(store, [one]).rename(path)
+
+        with pytest.raises(FormatError, match=r"of mistral-7b-v0\.1 of h100-sxm, not "):
+            store.load(other)
+
+
+class TestSessions:
+    def test_of_different_hard_keys_are_refused(self, tmp_path: Path) -> None:
+        first, second = sessions(0.008, 0.009)
+        capped = replace(second, hard=replace(hard_key(), power_limit_w=400.0))
+
+        with pytest.raises(
+            FormatError,
+            match=r"run-1 has another hard key than run-0: power_limit_w 700\.0 -> 400\.0",
+        ):
+            write(Store(tmp_path / "store"), [first, capped])
+        assert list(tmp_path.iterdir()) == []
+
+    def test_of_different_cases_are_refused(self) -> None:
+        (first,) = sessions(0.008)
+        (second,) = sessions(0.008, case="decode-b8-c512-fp16-eager")
+
+        with pytest.raises(FormatError, match="another case"):
+            baseline_of([first, second], written=WHEN, command="a test")
+
+    def test_of_different_soft_keys_are_kept(self) -> None:
+        first, second = sessions(0.008, 0.009)
+        second = replace(second, soft=replace(soft_key(), host="host-b"))
+        hosts = [s.soft.host for s in baseline_of([first, second], written=WHEN, command="a test").sessions]
+
+        assert hosts == ["host-a", "host-b"]
+
+
+def test_differing_names_the_fields_with_both_values() -> None:
+    changed = replace(soft_key(), driver=None, torch="2.12.0")
+
+    assert differing(soft_key(), changed) == ["driver '580.159' -> None", "torch '2.11.0' -> '2.12.0'"]
+    assert differing(soft_key(), soft_key()) == []
+
+
+def test_a_digest_follows_the_bytes(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = write(store, sessions(0.008))
+    first = digest(path)
+    write(store, sessions(0.008))
+    again = digest(path)
+    write(store, sessions(0.009))
+
+    assert first == again
+    assert digest(path) != first
+    path.write_bytes(b"abc")
+    assert digest(path) == "ba7816bf8f01cfea"
