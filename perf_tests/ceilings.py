@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from analytic import Ceilings
-from perf_tests.checkpoint import torch_dtype
 from perf_tests.device import CudaDevice, Device
+from perf_tests.quantisation import torch_dtype
 
 # Buffers far larger than any cache, square products that fill the chip.
 GPU_COPY_BYTES = 2**30

@@ -7,6 +7,8 @@ from typing import Any
 
 from analytic import Precision, SpecError, find_config, load_model
 from analytic.models import ModelSpec, read_config
+from perf_tests.quantisation import quantisation, torch_dtype
+from perf_tests.random_weights import build
 
 RANDOM = "random weights"
 _WHAT_TO_GIVE = (
@@ -76,34 +78,9 @@ def _require_folder(name: str, checkpoint: str) -> None:
         raise SpecError(f"--perf-checkpoint {name}: there is no such folder. {_WHAT_TO_GIVE}")
 
 
-def torch_dtype(name: str) -> Any:
-    import torch
-
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[name]
-
-
-def quantisation(precision: Precision) -> Any:
-    """The BitsAndBytesConfig for a precision; None for an unquantised one."""
-    if not precision.quantised:
-        return None
-    from transformers import BitsAndBytesConfig
-
-    if precision.name == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    # Both defaults of transformers are wrong here: fp4, and products in fp32.
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=torch_dtype(precision.compute),
-        bnb_4bit_use_double_quant=precision.name == "nf4-dq",
-    )
-
-
 def load(source: Source, precision: Precision, device: str) -> Any:
     """The model, ready to run on `device` ("cuda:0", "cpu"), in eval mode."""
     if source.checkpoint is None:
-        from perf_tests.random_weights import build
-
         model = build(source.config, precision, device)
     else:
         from transformers import AutoModelForCausalLM

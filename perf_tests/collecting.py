@@ -17,6 +17,8 @@ from perf_tests.cases import LANES, lane_cases
 
 PHASE_MARK = "measures"
 VERDICT_MARK = "judges"
+# The property of an item that its line on the terminal shows (and JUnit keeps).
+SAID = "roofgate"
 RAN = pytest.StashKey[dict[str, bool]]()
 
 
@@ -129,6 +131,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if counts and call.when == "call" and not report.skipped and lane_of(item) in ran:
         ran[lane_of(item)] = True
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Under -v, the times of a measure item and the status of a verdict item."""
+    if report.when != "call" or not report.passed:
+        return None
+    properties = dict(report.user_properties)
+    said = properties.get(SAID) or properties.get("verdict")
+    return (report.outcome, ".", f"PASSED {said}") if said else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,7 +13,7 @@ from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.verdict import Verdict, not_measured
 from perf_tests.cases import LANES, default_model
-from perf_tests.collecting import PHASE_MARK, case_of, is_measure, lane_of
+from perf_tests.collecting import PHASE_MARK, SAID, case_of, is_measure, lane_of
 
 HARNESSES = pytest.StashKey[dict[str, Any]]()
 
@@ -193,7 +193,7 @@ def measure(
 
 def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
     """Puts the bound, the fractions and the GPU's state beside pytest-benchmark's
-    own figures, and a line on the terminal."""
+    own figures, and the times on the item's line."""
     from baselines.codec import to_json
     from baselines.derived import derive
 
@@ -213,12 +213,11 @@ def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
         gpu_state_before=to_json(sampled.state_before),
         gpu_state_after=to_json(sampled.state_after),
     )
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and reporter.verbosity > 0:
-        reporter.write(
-            f" bound {text.seconds(bound.lower_s)}, device {text.seconds(derived.device_s)}, "
-            f"wall {text.seconds(derived.wall_s)} "
-        )
+    said = (
+        f"bound {text.seconds(bound.lower_s)}, device {text.seconds(derived.device_s)}, "
+        f"wall {text.seconds(derived.wall_s)}"
+    )
+    request.node.user_properties.append((SAID, said))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analytic import Precision
-from perf_tests.checkpoint import quantisation, torch_dtype
+from perf_tests.quantisation import quantisation, torch_dtype
 
 SEED = 20261122
 

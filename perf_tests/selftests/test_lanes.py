@@ -52,6 +52,7 @@ def lane_run(place: Place, torch_installed: None) -> LaneRun:  # noqa: ARG001 - 
     home = place.home
     before = place.files()
     done = place.pytest(
+        *("-m", "cpu or gpu", "--perf-allow-no-gpu"),
         *("-k", "b1 and (c128-fp32 or c128-fp16 or p32-fp32 or p32-n16)"),
         *("--perf-model", write_config(home / "tiny")),
         *("--perf-out", home / "out", "--perf-baselines", home / "store", "--perf-update", "missing"),
@@ -82,6 +83,8 @@ def test_a_gpu_case_without_a_gpu_skips_and_is_kept_as_not_measured(lane_run: La
     (planned,) = (p for p in lane_run.folder.info().planned if p.lane == "gpu")
 
     assert any(why in said for why in ("is built without CUDA", "finds no usable GPU"))
+    assert "roofgate: -m gpu was asked for" not in lane_run.done.out  # as it may be absent
+    assert "roofgate: -m cpu was asked for" not in lane_run.done.out  # as it ran
     assert planned.case.id == NO_GPU
     assert planned.not_run
     assert planned.not_run in said
