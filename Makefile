@@ -31,9 +31,10 @@ help: ## list these targets
 
 demo: $(READY) ## measure this machine: the GPU if there is one, else the CPU; ends with the report's path
 	@lane="$(LANE)"; [ -n "$$lane" ] || lane=$$($(PY) -m perf_tests.lane) || exit $$?; \
+	run="runs/demo-$$(date -u +%Y%m%dT%H%M%S)"; \
 	echo "Measuring the $$lane lane."; \
-	$(PY) -m pytest -m $$lane -v --benchmark-quiet; status=$$?; \
-	echo; echo "Report: $$(ls -td runs/*/summary.md 2>/dev/null | head -n 1)"; exit $$status
+	$(PY) -m pytest -m "$$lane" -v --benchmark-quiet --perf-out="$$run"; status=$$?; \
+	[ ! -f "$$run/summary.md" ] || { echo; echo "Report: $$run/summary.md"; }; exit $$status
 
 test: $(READY) ## everything that needs no GPU
 	$(PY) -m pytest -m "not gpu" --benchmark-quiet

@@ -17,7 +17,7 @@ class GpuSpec:
     """One row of the registry. Peaks are dense; a dtype without hardware is absent.
 
     `torch_names` are the names that torch.cuda.get_device_name reports;
-    `sm_count` and `memory_bytes` tell a whole card from a slice of it.
+    `memory_bytes` is the nominal size, in decimal GB as it is sold.
     """
 
     key: str

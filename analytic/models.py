@@ -124,7 +124,7 @@ def load_model(model: str) -> ModelSpec:
         raise SpecError(f"{path}: not a readable config.json: {error}") from error
     if not isinstance(config, dict):
         raise SpecError(f"{path}: a config.json holds an object, not a {type(config).__name__}")
-    name = path.parent.name if path.name == "config.json" else path.stem
+    name = path.resolve().parent.name if path.name == "config.json" else path.stem
     return read_config(config, name=name or "model", source=str(path))
 
 

@@ -64,9 +64,11 @@ def gpu_spec(gpu_name: str) -> GpuSpec:
 def case(request: pytest.FixtureRequest) -> Case:
     """The case of a test: its perf_case marker, or a parameter named `case`."""
     marker = request.node.get_closest_marker("perf_case")
-    if marker is None or len(marker.args) != 1:
+    if marker is None or len(marker.args) != 1 or set(marker.kwargs) - {"model"}:
+        wrong = "".join(f", not {key!r}" for key in (marker.kwargs if marker else ()) if key != "model")
         raise pytest.UsageError(
-            f"{request.node.nodeid}: mark the test with @pytest.mark.perf_case('decode-b1-c512-nf4-eager')"
+            f"{request.node.nodeid}: mark the test with "
+            f"@pytest.mark.perf_case('decode-b1-c512-nf4-eager', model='mistral-7b-v0.2'){wrong}"
         )
     return Case.parse(marker.args[0], model=marker.kwargs.get("model", "mistral-7b-v0.2"))
 

@@ -87,9 +87,7 @@ class Derived:
         GPU without device time, where the launch gaps cannot be seen."""
         if self.host_share is None and self.record.gpu != CPU:
             return "unknown"
-        if self.host_share is not None and self.host_share > LAUNCH_BOUND_SHARE:
-            return "launch"
-        return self.bound.limiter
+        return regime_of(self.bound.limiter, self.host_share)
 
     @property
     def binding(self) -> str:
@@ -119,6 +117,13 @@ class Derived:
             assert self.tpot_s is not None  # noqa: S101 - derive() checks it
             return case.batch / self.tpot_s
         return case.new_tokens / self.wall_s
+
+
+def regime_of(limiter: str, host_share: float | None) -> str:
+    """The regime of a case by its limiter, unless launches take too much of its wall."""
+    if host_share is not None and host_share > LAUNCH_BOUND_SHARE:
+        return "launch"
+    return limiter
 
 
 def find_roofs(record: Record, ceilings: Ceilings | None) -> tuple[Roofs, GpuSpec | None]:

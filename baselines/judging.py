@@ -2,24 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 
+from analytic import Case, case_costs, find_precision, sequence_bound
 from baselines.codec import FormatError
-from baselines.derived import Derived, derive
+from baselines.derived import Derived, derive, regime_of
 from baselines.expectations import Band, bands
+from baselines.history import Stored
+from baselines.judge import judge
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
-from baselines.store import Store, digest
-from baselines.verdict import Stored, Verdict, judge, not_measured
+from baselines.store import Baseline, Store, digest
+from baselines.verdict import Verdict, not_measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A run with its verdicts; `damaged` maps a case to why its baseline is unusable."""
+    """A run with its verdicts, and the digest of the policy they were given by."""
 
     derived: tuple[Derived, ...]
     verdicts: tuple[Verdict, ...]
-    damaged: dict[str, str]
     policy_digest: str
 
 
@@ -52,11 +56,12 @@ def judge_folder(
             damaged[case_id] = str(error)
             continue
         if baseline is not None:
-            stored[case_id] = Stored(baseline=baseline, place=str(path), digest=digest(path))
+            stored[case_id] = _stored(baseline, path, d)
     verdicts = judge(
         derived,
         stored=stored,
         damaged=damaged,
+        suite=_suite(derived, store),
         bands=bands() if rows is None else rows,
         policy=policy,
     )
@@ -69,6 +74,27 @@ def judge_folder(
     return Judged(
         derived=derived,
         verdicts=(*verdicts, *missing),
-        damaged=damaged,
         policy_digest=policy.digest,
+    )
+
+
+def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
+    """Every readable baseline of the run's GPU and model under the run's hard key."""
+    if not derived:
+        return []
+    any_case = derived[0]
+    kept = store.suite(any_case.record)
+    return [_stored(b, p, any_case) for p, b in kept if b.hard == any_case.record.hard]
+
+
+def _stored(baseline: Baseline, path: Path, like: Derived) -> Stored:
+    """A baseline with the regime it was taken in, by the model and roofs of `like`."""
+    case = Case.parse(baseline.case, model=baseline.model)
+    costs = case_costs(like.record.model, case, find_precision(case.precision))
+    limiter = sequence_bound(costs, like.roofs).limiter
+    host_share = None
+    if baseline.device_medians_s:
+        host_share = 1 - median(baseline.device_medians_s) / median(baseline.wall_medians_s)
+    return Stored(
+        baseline=baseline, place=str(path), digest=digest(path), regime=regime_of(limiter, host_share)
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.judging import Judged, judge_folder
 from baselines.run import RunFolder, Verdicts
@@ -45,18 +46,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass(slots=True)
 class PerfState:
-    """What a session knows of its run. `judged_items` are the cases whose
-    verdict a pytest item has given."""
+    """What a session knows of its run. `stored`: an earlier run that --perf-run
+    names; `opened`: this session's own, once its first case is measured.
+    `judged_items` are the cases whose verdict a pytest item has given."""
 
     store: Store
     folder: RunFolder | None
     stored: bool
+    opened: bool = False
     judged: Judged | None = None
     judged_items: set[str] = field(default_factory=set)
 
+    @property
+    def has_run(self) -> bool:
+        return self.stored or self.opened
+
     def judge(self) -> Judged:
         """Every verdict of the run; the first call makes them."""
-        if self.folder is None or not self.folder.exists():
+        if self.folder is None or not self.has_run:
             raise pytest.UsageError(
                 "there is no run to judge: measure one in the same session, "
                 "or name a run's folder with --perf-run"
@@ -81,6 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
     given, out = config.getoption("--perf-run"), config.getoption("--perf-out")
     if given and out:
         raise pytest.UsageError("--perf-run judges an earlier run, --perf-out keeps a new one: give one")
+    if given and config.getoption("--perf-update"):
+        raise pytest.UsageError("--perf-run judges an earlier run; --perf-update stores a new one: give one")
     folder = None
     if given:
         folder = RunFolder(Path(given))
@@ -101,15 +110,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Verdicts that no item has given still count; then --perf-update."""
+    """Verdicts that no item has given still count; then --perf-update. Runs after
+    the report's hook, so that the exit status it stores is the run's last word."""
     config = session.config
     perf = state(config)
-    if perf.folder is None or not perf.folder.exists() or perf.stored:
+    if perf.folder is None or not perf.opened:
         return
     strict = bool(config.getoption("--perf-strict"))
-    if unseen := _failing_unseen(perf, strict=strict):
+    try:
+        if unseen := _failing_unseen(perf, strict=strict):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            config.stash[NOTES].append(f"failing verdicts that no test item gave: {', '.join(unseen)}")
+    except (FormatError, SpecError) as error:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        config.stash[NOTES].append(f"failing verdicts that no test item gave: {', '.join(unseen)}")
+        config.stash[NOTES].append(f"not judged: {error}")
     if config.getoption("--perf-update") == "missing":
         config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
     perf.folder.write_info(replace(perf.folder.info(), exit_status=int(session.exitstatus)))
@@ -119,8 +133,8 @@ def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:
     from baselines.verdict import Outcome
 
     judged = perf.judge()
-    failing = [v.case for v in judged.verdicts if v.outcome(strict=strict) is Outcome.FAILS]
-    return sorted({*failing, *judged.damaged} - perf.judged_items)
+    failing = {v.case for v in judged.verdicts if v.outcome(strict=strict) is Outcome.FAILS}
+    return sorted(failing - perf.judged_items)
 
 
 def _store_missing(perf: PerfState, *, passed: bool) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from analytic import Case, Ceilings, ModelSpec, SpecError
 
-# The schema of records, run files and baselines, with its history. A file of a
-# newer schema is refused; one of an older is upgraded where it is read.
+# The schema of records, run files and baselines, with its history. A file of
+# another schema is refused by name; upgrades go where files are read (codec.py).
 #   1  2026-11  first
 SCHEMA = 1
 

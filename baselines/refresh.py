@@ -49,8 +49,8 @@ def measure_sessions(folder: Path, arguments: Sequence[str], *, sessions: int) -
         run = RunFolder(folder / f"session-{number}")
         # Sessions are not judged by the history that they are to replace.
         nothing = folder / "no-baselines"
-        command = [sys.executable, "-m", "pytest", *given]
-        command += ["--perf-out", str(run.path), "--perf-baselines", str(nothing)]
+        command = [sys.executable, "-m", "pytest", *_joined(given)]
+        command += [f"--perf-out={run.path}", f"--perf-baselines={nothing}"]
         print(f"session {number} of {sessions}: {' '.join(command)}", flush=True)
         done = subprocess.run(command, check=False)
         if done.returncode != 0:
@@ -59,6 +59,19 @@ def measure_sessions(folder: Path, arguments: Sequence[str], *, sessions: int) -
             )
         runs.append(run)
     return runs
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--perf-x VALUE` as `--perf-x=VALUE`: a folder that stands alone among the
+    arguments would make pytest look for its configuration there."""
+    joined: list[str] = []
+    for argument in arguments:
+        before = joined[-1] if joined else ""
+        if before.startswith("--perf-") and "=" not in before and not argument.startswith("-"):
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:

@@ -67,6 +67,16 @@ class RunFolder:
             raise FormatError(f"{self.path}: not a run's folder: it has no run.json")
         return codec.read(RunInfo, self.path / "run.json")
 
+    def start(self, info: RunInfo) -> None:
+        """Claims the folder for a new run. Raises FormatError where there is one
+        already, even if another process made it a moment ago."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            (self.path / "run.json").touch(exist_ok=False)
+        except FileExistsError:
+            raise FormatError(f"{self.path} already holds a run; name a new folder") from None
+        self.write_info(info)
+
     def write_info(self, info: RunInfo) -> None:
         codec.write(info, self.path / "run.json")
 

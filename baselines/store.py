@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from analytic import SpecError
+from analytic import Case, SpecError
 from baselines import codec
 from baselines.codec import FormatError
 from baselines.record import SCHEMA, HardKey, Record, SoftKey, require_times
@@ -132,6 +132,19 @@ class Store:
         if held != wanted:
             raise FormatError(f"{path}: holds {' of '.join(held)}, not {' of '.join(wanted)}")
         return baseline
+
+    def suite(self, record: Record) -> list[tuple[Path, Baseline]]:
+        """Every baseline of the record's GPU and model that can be read; a damaged
+        one is reported where its own case is judged."""
+        found = []
+        for path in sorted(self.path(record).parent.glob("*.json")):
+            try:
+                baseline = codec.read(Baseline, path)
+                Case.parse(baseline.case, model=baseline.model)
+            except (FormatError, SpecError):
+                continue
+            found.append((path, baseline))
+        return found
 
     def write(self, records: Sequence[Record], *, written: str, command: str) -> Path:
         """Replaces the baseline of one case by these sessions, atomically.

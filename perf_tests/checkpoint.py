@@ -41,6 +41,13 @@ def random_source(model: str) -> Source:
     return Source(spec=spec, config=json.loads(find_config(model).read_text(encoding="utf-8")))
 
 
+def model_name(checkpoint: str) -> str:
+    """What a checkpoint's model is called in ids and folders: the last part of a
+    hub id or of a folder's full path."""
+    place = checkpoint.partition("@")[0]
+    return (Path(place).resolve() if Path(place).is_dir() else Path(place)).name.lower()
+
+
 def checkpoint_source(name: str) -> Source:
     """A hub id or a folder, optionally with @REVISION; reads its config only.
 
@@ -58,11 +65,10 @@ def checkpoint_source(name: str) -> Source:
     except (OSError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise SpecError(f"--perf-checkpoint {name}: {first_line} {_WHAT_TO_GIVE}") from error
-    slug = Path(checkpoint).name.lower()
     return Source(
-        spec=read_config(config, name=slug, source=f"{checkpoint}/config.json"),
+        spec=read_config(config, name=model_name(name), source=f"{checkpoint}/config.json"),
         config=config,
-        checkpoint=checkpoint,
+        checkpoint=str(Path(checkpoint).resolve()) if Path(checkpoint).is_dir() else checkpoint,
         revision=revision or None,
     )
 

@@ -5,7 +5,6 @@ Measure items make records and fail only where measuring failed; verdict items
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,12 +56,12 @@ def _planned(config: pytest.Config) -> list[Planned]:
 
 
 def _model_name(config: pytest.Config) -> str | None:
-    from perf_tests.checkpoint import random_source
+    from perf_tests.checkpoint import model_name, random_source
 
     if model := config.getoption("--perf-model"):
         return random_source(model).spec.name
     if checkpoint := config.getoption("--perf-checkpoint"):
-        return Path(checkpoint.partition("@")[0]).name.lower()
+        return model_name(checkpoint)
     return None
 
 
@@ -101,7 +100,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     perf = state(config)
     if perf.stored:
-        skip = pytest.mark.skip(reason=f"records are read from {perf.folder}")
+        skip = pytest.mark.skip(reason=f"records are read from {perf.folder.path}")
         for item in measured:
             item.add_marker(skip)
         return
@@ -117,7 +116,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     # `-m gpu` asks for the gpu lane; `-m 'not gpu'` leaves none of its items.
     wanted = set(re.findall(r"\w+", config.getoption("markexpr", default="") or ""))
-    lanes = {lane_of(item) for item in session.items if is_measure(item) or is_verdict(item)}
+    lanes = {lane for item in session.items for lane in LANES if item.get_closest_marker(lane)}
     if config.option.collectonly:
         lanes.clear()
     config.stash[RAN] = dict.fromkeys(sorted(wanted & lanes), False)
@@ -126,10 +125,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     report = yield
-    ran = item.config.stash.get(RAN, {})
-    counts = is_measure(item) or (is_verdict(item) and state(item.config).stored)
-    if counts and call.when == "call" and not report.skipped and lane_of(item) in ran:
-        ran[lane_of(item)] = True
+    # A verdict item runs nothing of its lane, but where it judges an earlier run.
+    counts = not is_verdict(item) or state(item.config).stored
+    if counts and call.when == "call" and not report.skipped:
+        ran = item.config.stash.get(RAN, {})
+        ran.update({lane: True for lane in ran if item.get_closest_marker(lane)})
     return report
 
 

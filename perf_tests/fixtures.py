@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from analytic import Bound, Case, Ceilings, GpuSpec, ModelSpec, Roofs, SpecError, load_model, text
+from baselines.codec import FormatError
 from baselines.plugin import PerfState, state
 from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
@@ -66,7 +67,7 @@ def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
     """The folder of this session's run, made when its first case is to be measured."""
     config = request.config
     perf = state(config)
-    if perf.folder is not None and perf.folder.exists():
+    if perf.folder is not None and perf.opened:
         return perf.folder
     now = dt.datetime.now(dt.UTC)
     run_id = f"{now:%Y%m%dT%H%M%S}-{harness.commit.hash}"
@@ -80,16 +81,19 @@ def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
         Planned(case=case_of(item), lane=lane_of(item), not_run=no_gpu if lane_of(item) == "gpu" else None)
         for item in measured
     )
-    perf.folder.write_info(
-        RunInfo(
-            id=run_id,
-            started=now.isoformat(timespec="seconds"),
-            commit=harness.commit.hash,
-            dirty=harness.commit.dirty,
-            command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
-            planned=tuple(planned),
-        )
+    info = RunInfo(
+        id=run_id,
+        started=now.isoformat(timespec="seconds"),
+        commit=harness.commit.hash,
+        dirty=harness.commit.dirty,
+        command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
+        planned=tuple(planned),
     )
+    try:
+        perf.folder.start(info)
+    except FormatError as error:
+        raise pytest.UsageError(str(error)) from error
+    perf.opened = True
     return perf.folder
 
 
@@ -121,11 +125,11 @@ def model_spec(case: Case, request: pytest.FixtureRequest) -> ModelSpec:
 
 @pytest.fixture
 def gpu_name(lane: str | None, request: pytest.FixtureRequest) -> str:
-    """--perf-gpu; else the GPU at hand, for a test of the gpu lane."""
-    if name := request.config.getoption("--perf-gpu"):
-        return name
+    """The GPU at hand, for a test of the gpu lane; else --perf-gpu."""
     if lane == "gpu":
         return request.getfixturevalue("harness").device.key
+    if name := request.config.getoption("--perf-gpu"):
+        return name
     raise pytest.UsageError(
         "the bound of a test needs a GPU: mark the test gpu, or pass --perf-gpu t4 "
         "(see `python -m analytic gpus`)"
@@ -222,13 +226,14 @@ def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
 
 @pytest.fixture
 def verdict(case: Case, pytestconfig: pytest.Config) -> Verdict:
-    """The verdict of a case of this run; fails where its baseline is damaged."""
+    """The verdict of a case of this run."""
     perf: PerfState = state(pytestconfig)
-    if perf.folder is None or not perf.folder.exists():
+    if not perf.has_run:
         pytest.skip("nothing was measured in this session, and no run was named with --perf-run")
-    judged = perf.judge()
+    try:
+        judged = perf.judge()
+    except (FormatError, SpecError) as error:
+        pytest.fail(str(error), pytrace=False)
     perf.judged_items.add(case.id)
-    if case.id in judged.damaged:
-        pytest.fail(judged.damaged[case.id], pytrace=False)
     unselected = not_measured(case.id, "its measure item was not selected in this session")
     return next((v for v in judged.verdicts if v.case == case.id), unselected)

@@ -75,7 +75,9 @@ class Harness:
                 self.measure_ceilings()
             with torch.inference_mode():
                 measurement = self._measurement(self._model_for(case), case, timer, predicted_bytes)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if isinstance(error, MeasuringError) or not _out_of_memory(error):
+                raise
             # Raised from here, it would keep its frames, and all the tensors in them.
             no_memory = self._memory_message(case, predicted_bytes, error)
         finally:
@@ -105,8 +107,11 @@ class Harness:
             self.close()
             try:
                 self._model = load(self.source, find_precision(case.precision), self.device.torch_device)
-            except (OSError, ValueError) as error:
-                raise MeasuringError(f"{self.source.label} cannot be loaded: {error}") from error
+            except Exception as error:
+                if _out_of_memory(error):
+                    raise
+                name = f"{self.source.spec.name} ({self.source.label})"
+                raise MeasuringError(f"{name} cannot be loaded: {error}") from error
             self._loaded = case.precision
         return self._model
 
@@ -170,6 +175,17 @@ class Harness:
             f"{gib(peak) if peak is not None else '?'} reached, "
             f"{gib(self.device.capacity_bytes())} could be had: {str(error).splitlines()[0]}"
         )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Torch has a class for it on a GPU; a CPU allocation, cuBLAS and bitsandbytes
+    say it in a RuntimeError's words."""
+    import torch
+
+    words = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
 
 
 def _settled(per_step: Sequence[int]) -> int | None:

@@ -87,7 +87,38 @@ def test_a_test_without_a_case_is_told_how_to_mark_it(foreign: pytest.Pytester) 
     result = foreign.runpytest_subprocess("--perf-gpu", "t4")
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines("*mark the test with @pytest.mark.perf_case('decode-b1-c512-nf4-eager')*")
+    result.stdout.fnmatch_lines(
+        "*mark the test with @pytest.mark.perf_case('decode-b1-c512-nf4-eager', model='mistral-7b-v0.2')*"
+    )
+
+
+def test_a_misspelt_key_of_a_case_is_named(foreign: pytest.Pytester) -> None:
+    foreign.makeconftest(MODEL_ALONE)
+    foreign.makepyfile(
+        "import pytest\n"
+        "@pytest.mark.perf_case('decode-b1-c512-nf4-eager', modle='mistral-7b-v0.1')\n"
+        "def test_mine(bound): ..."
+    )
+    result = foreign.runpytest_subprocess("--perf-gpu", "t4")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines("*model='mistral-7b-v0.2'), not 'modle'*")
+
+
+def test_the_gpu_lane_of_another_repository_fails_without_a_gpu(foreign: pytest.Pytester) -> None:
+    """--perf-gpu bounds what measures nothing; it does not stand in for a GPU."""
+    foreign.makeconftest(ALL)
+    foreign.makepyfile(
+        "import pytest\n"
+        "@pytest.mark.gpu\n"
+        "@pytest.mark.perf_case('decode-b1-c512-nf4-eager')\n"
+        "def test_mine(bound): ..."
+    )
+    result = foreign.runpytest_subprocess("-m", "gpu", "--perf-gpu", "t4")
+
+    result.assert_outcomes(skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines("*-m gpu was asked for, and nothing of it ran*")
 
 
 @pytest.mark.usefixtures("torch_installed")

@@ -15,7 +15,7 @@ from baselines.judging import Judged
 from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store
-from baselines.verdict import Status
+from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import record, run_folder
 from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
 
@@ -293,11 +293,10 @@ def test_a_damaged_baseline_fails_its_own_case_alone(place: Place, home: Path) -
         home,
         tampered(1.0),
         record(other, wall_s=WALL_S, device_s=DEVICE_S),
-        options=("--perf-update", "missing"),
     )
 
     assert done.rc == 1
-    assert f"ERROR perf_tests/test_verdict.py::test_verdict[{CASE}]" in done.out
+    assert f"FAILED perf_tests/test_verdict.py::test_verdict[{CASE}]" in done.out
     assert str(damaged) in junit.messages[f"test_verdict[{CASE}]"]
     assert "not JSON, or cut short" in junit.messages[f"test_verdict[{CASE}]"]
     assert junit.properties[f"test_verdict[{other}]"] == {"verdict": "no_baseline"}
@@ -489,7 +488,7 @@ class Session:
 @pytest.fixture
 def perf(home: Path) -> plugin.PerfState:
     folder = run_folder(home / "run", [tampered(1.03)])
-    return plugin.PerfState(store=Store(home / "store"), folder=folder, stored=False)
+    return plugin.PerfState(store=Store(home / "store"), folder=folder, stored=False, opened=True)
 
 
 def test_a_failing_verdict_that_no_item_gave_fails_the_run(perf: plugin.PerfState) -> None:
@@ -512,11 +511,22 @@ def test_a_failing_verdict_that_an_item_gave_is_left_to_it(perf: plugin.PerfStat
 
 
 def test_a_damaged_baseline_that_no_item_met_fails_the_run(perf: plugin.PerfState) -> None:
-    perf.judged = Judged(derived=(), verdicts=(), damaged={CASE: "cut short"}, policy_digest="")
+    unread = Verdict(case=CASE, status=Status.INCOMPARABLE, reasons=("cut short",), damaged=True)
+    perf.judged = Judged(derived=(), verdicts=(unread,), policy_digest="")
     session = Session(perf)
     session.finish()
 
     assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_report_that_fails_is_known_before_a_baseline_is_stored(pytestconfig: pytest.Config) -> None:
+    """Hooks are called from the last of the list to the first."""
+    order = [i.plugin_name for i in pytestconfig.hook.pytest_sessionfinish.get_hookimpls()]
+    lanes, report, baselines = map(
+        order.index, ("perf_tests.collecting", "reports.plugin", "baselines.plugin")
+    )
+
+    assert lanes > report > baselines
 
 
 @pytest.fixture
@@ -525,7 +535,9 @@ def fresh(tmp_path: Path) -> plugin.PerfState:
     kept, new = tampered(1.0), record("decode-b1-c128-fp16-eager", wall_s=WALL_S, device_s=DEVICE_S)
     store = Store(tmp_path / "store")
     store.write([replace(kept, run="before")], written="2026-11-22", command="test")
-    return plugin.PerfState(store=store, folder=run_folder(tmp_path / "run", [kept, new]), stored=False)
+    return plugin.PerfState(
+        store=store, folder=run_folder(tmp_path / "run", [kept, new]), stored=False, opened=True
+    )
 
 
 def test_only_missing_baselines_are_stored_and_only_once(fresh: plugin.PerfState) -> None:

@@ -14,6 +14,7 @@ from baselines.record import Record
 from baselines.refresh import (
     Change,
     RefreshError,
+    _joined,
     change_table,
     collect,
     measure_sessions,
@@ -358,8 +359,22 @@ class Pytest:
 
 def value(command: Sequence[str], option: str) -> str:
     """The value of an option that is given once."""
-    assert command.count(option) == 1
-    return command[command.index(option) + 1]
+    (given,) = [argument for argument in command if argument.startswith(f"{option}=")]
+    return given.partition("=")[2]
+
+
+def test_an_option_keeps_its_folder() -> None:
+    """A folder that stands alone would make pytest look for its configuration there."""
+    given = ["-m", "gpu", "--perf-checkpoint", "/models/mistral", "--perf-strict", "-k", "decode"]
+
+    assert _joined(given) == [
+        "-m",
+        "gpu",
+        "--perf-checkpoint=/models/mistral",
+        "--perf-strict",
+        "-k",
+        "decode",
+    ]
 
 
 class TestMeasured:
@@ -374,7 +389,7 @@ class TestMeasured:
         assert stub.commands == [
             [
                 *(sys.executable, "-m", "pytest", "-m", "gpu"),
-                *("--perf-out", str(tmp_path / f"session-{n}"), "--perf-baselines", nothing),
+                *(f"--perf-out={tmp_path / f'session-{n}'}", f"--perf-baselines={nothing}"),
             ]
             for n in (1, 2, 3)
         ]
@@ -397,7 +412,7 @@ class TestMeasured:
         monkeypatch.setattr(subprocess, "run", stub)
         measure_sessions(tmp_path, given, sessions=1)
 
-        assert stub.commands[0][3:-4] == passed
+        assert stub.commands[0][3:-2] == passed
 
     @pytest.mark.parametrize("code", [1, 2, 5, -9])
     def test_the_first_that_fails_ends_it(

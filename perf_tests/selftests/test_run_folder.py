@@ -170,3 +170,12 @@ class TestCeilings:
         assert run_ceilings(()) is None
         assert run_ceilings((replace(DECODE, ceilings=None),)) is None
         assert run_ceilings((replace(DECODE, ceilings=None), PREFILL)) == ceilings()
+
+
+def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
+    """Two sessions that were given the same folder do not mix their records."""
+    info = run_info([record("decode-b1-c512-fp16-eager")])
+    RunFolder(tmp_path / "run").start(info)
+
+    with pytest.raises(FormatError, match="already holds a run; name a new folder"):
+        RunFolder(tmp_path / "run").start(info)

@@ -8,17 +8,20 @@ import pytest
 
 from analytic import SpecError
 from baselines.expectations import Band
+from baselines.history import Stored
+from baselines.judge import judge
 from baselines.judging import derive_run, judge_folder
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.store import Store, baseline_of
-from baselines.verdict import Outcome, Status, Stored, Verdict, judge, not_measured
+from baselines.verdict import Outcome, Status, Verdict, not_measured
 from perf_tests.selftests.records import gpu_state, hard_key, record, run_folder, soft_key
 
 DECODE = "decode-b1-c512-fp16-eager"
 PREFILL = "prefill-b1-p512-fp16-eager"
 GENERATE = "generate-b1-p128-n32-fp16-eager"
 CPU = "decode-b1-c128-fp32-eager"
+CALM = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 506)]
 PLACE = "store/h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"
 
 # The bound of the decode step is 4.265 ms: 7.8 ms are 0.547 of it.
@@ -42,7 +45,11 @@ def decode(device_s: float | None = DEVICE_S, **changed: object) -> Record:
 
 
 def history(
-    like: Record, *, factors: Sequence[float] = (0.998, 0.999, 1.0, 1.001, 1.002), place: str = PLACE
+    like: Record,
+    *,
+    factors: Sequence[float] = (0.998, 0.999, 1.0, 1.001, 1.002),
+    place: str = PLACE,
+    regime: str = "launch",
 ) -> Stored:
     """Sessions of `like` whose device times differ by `factors`."""
     sampled = like.measurement
@@ -57,7 +64,7 @@ def history(
         for i, f in enumerate(factors)
     ]
     baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
-    return Stored(baseline=baseline, place=place, digest="d" * 16)
+    return Stored(baseline=baseline, place=place, digest="d" * 16, regime=regime)
 
 
 STORED = history(decode())
@@ -76,6 +83,7 @@ def verdict_of(
         derive_run((measured,)),
         stored={case_id: stored} if stored else {},
         damaged=damaged or {},
+        suite=(stored,) if stored else (),
         bands=bands,
         policy=policy,
     )
@@ -137,6 +145,13 @@ class TestImpossible:
         (derived,) = derive_run((decode(),))
 
         assert verdict_of(decode(derived.least_s), None).status is Status.NO_BASELINE
+
+    def test_a_wall_that_was_not_synchronised(self) -> None:
+        """The launch returned before the kernels ran: device time is right, the wall is not."""
+        verdict = verdict_of(decode(wall_s=0.001298), None)
+
+        assert verdict.status is Status.IMPOSSIBLE
+        assert verdict.reasons[0].startswith("wall time 1.298 ms < 4.250 ms")
 
     def test_the_wall_where_there_is_no_device_time(self) -> None:
         verdict = verdict_of(decode(None, wall_s=0.003), None)
@@ -253,9 +268,55 @@ class TestHistory:
         )
 
     def test_another_soft_key_is_still_judged(self) -> None:
-        soft = replace(soft_key(), host="host-b", gpu_uuid="GPU-7")
+        soft = replace(soft_key(), host="host-b", driver="581.0")
 
         assert verdict_of(decode(soft=soft)).status is Status.PASS
+
+    def test_another_card_of_the_kind_is_shown_and_not_judged(self) -> None:
+        """Seen on three H100s: NF4 decode differs by 1.5 % between cards."""
+        other = replace(soft_key(), gpu_uuid="GPU-7")
+        verdict = verdict_of(decode(DEVICE_S * 1.03, soft=other))
+
+        assert verdict.status is Status.WARN
+        assert verdict.reasons[0] == (
+            f"device time 8.034 ms: +3.00 % against 7.800 ms on another card ({soft_key().gpu_uuid}; this is "
+            "GPU-7): shown, not judged; store sessions of two cards to judge a third"
+        )
+
+    def test_sessions_of_two_cards_judge_a_third(self) -> None:
+        first, *rest = STORED.baseline.sessions
+        moved = replace(first, soft=replace(first.soft, gpu_uuid="GPU-8"))
+        stored = replace(STORED, baseline=replace(STORED.baseline, sessions=(moved, *rest)))
+        third = replace(soft_key(), gpu_uuid="GPU-7")
+
+        assert verdict_of(decode(DEVICE_S * 1.03, soft=third), stored).status is Status.REGRESSED
+
+    def test_a_saturated_gpu_is_noisier_and_pooled_apart(self) -> None:
+        """The power cap moves the clock of a GPU that never pauses; decode's spread
+        does not judge it, nor the other way round."""
+        wide = (0.97, 0.985, 1.0, 1.015, 1.03)
+        calm = {c: history(record(c, device_s=DEVICE_S)) for c in CALM}
+        capped = {
+            c: history(record(c, device_s=0.12), factors=wide, regime="compute")
+            for c in ("prefill-b8-p512-fp16-eager", "prefill-b8-p2048-fp16-eager")
+        }
+        slower = (
+            record(CALM[0], device_s=DEVICE_S * 1.02),
+            record(next(iter(capped)), device_s=0.12 * 1.02, wall_s=0.13),
+        )
+        stored = {**calm, **capped}
+        steady, saturated = judge(
+            derive_run(slower),
+            stored=stored,
+            damaged={},
+            suite=tuple(stored.values()),
+            bands=(),
+            policy=POLICY,
+        )
+
+        assert steady.status is Status.REGRESSED
+        assert saturated.status is Status.WARN  # no band; not regressed
+        assert "which may vary by 18.16 %" in saturated.reasons[1]
 
     def test_three_per_cent_faster_asks_to_be_kept(self) -> None:
         verdict = verdict_of(decode(DEVICE_S * 0.97))
@@ -282,7 +343,9 @@ class TestHistory:
         cases = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 524)]
         derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.01) for c in cases))
         stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
-        together = judge(derived, stored=stored, damaged={}, bands=BANDS, policy=POLICY)
+        together = judge(
+            derived, stored=stored, damaged={}, suite=tuple(stored.values()), bands=BANDS, policy=POLICY
+        )
 
         assert verdict_of(decode(DEVICE_S * 1.01)).status is Status.PASS
         assert [v.case for v in together] == cases
@@ -293,7 +356,9 @@ class TestHistory:
         derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.03) for c in cases))
         stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
         stored[cases[0]] = history(record(cases[0], device_s=DEVICE_S), factors=(0.98, 0.99, 1.0, 1.01, 1.02))
-        noisy, *others = judge(derived, stored=stored, damaged={}, bands=BANDS, policy=POLICY)
+        noisy, *others = judge(
+            derived, stored=stored, damaged={}, suite=tuple(stored.values()), bands=BANDS, policy=POLICY
+        )
 
         assert noisy.status is Status.PASS
         assert {v.status for v in others} == {Status.REGRESSED}
@@ -413,7 +478,9 @@ class TestWorst:
 
     def test_cases_are_judged_apart(self) -> None:
         derived = derive_run((decode(DEVICE_S * 0.3), record(PREFILL, device_s=0.014)))
-        first, second = judge(derived, stored={}, damaged={PREFILL: "x"}, bands=BANDS, policy=POLICY)
+        first, second = judge(
+            derived, stored={}, damaged={PREFILL: "x"}, suite=(), bands=BANDS, policy=POLICY
+        )
 
         assert (first.case, first.status) == (DECODE, Status.IMPOSSIBLE)
         assert (second.case, second.status) == (PREFILL, Status.INCOMPARABLE)
@@ -493,8 +560,31 @@ class TestFolder:
 
         assert first.status is Status.INCOMPARABLE
         assert first.reasons[0].startswith(f"{path}: not JSON, or cut short")
-        assert judged.damaged == {DECODE: first.reasons[0]}
+        assert first.damaged
+        assert first.outcome(strict=False) is Outcome.FAILS
         assert second.status is Status.PASS
+
+    def test_a_case_is_judged_alike_whatever_else_was_selected(self, tmp_path: Path) -> None:
+        """The spread is pooled over the store, not over the cases of the run."""
+        store = Store(tmp_path / "store")
+        for case_id in (DECODE, *CALM):
+            like = record(case_id, device_s=DEVICE_S)
+            for_store = [replace(like, run=f"r{i}") for i in range(5)]
+            factors = (0.998, 0.999, 1.0, 1.001, 1.002)
+            store.write(
+                [
+                    replace(r, measurement=replace(r.measurement, device_s=(DEVICE_S * f,)))
+                    for r, f in zip(for_store, factors, strict=True)
+                ],
+                written="2026-11-22",
+                command="test",
+            )
+        measured = [record(c, device_s=DEVICE_S * 1.01) for c in (DECODE, *CALM)]
+        alone = judge_folder(run_folder(tmp_path / "one", measured[:1]), store, rows=BANDS).verdicts
+        together = judge_folder(run_folder(tmp_path / "all", measured), store, rows=BANDS).verdicts
+
+        assert alone[0].reasons == together[0].reasons
+        assert alone[0].status is Status.REGRESSED
 
     def test_planned_cases_without_a_record_were_not_measured(self, tmp_path: Path) -> None:
         folder = run_folder(tmp_path, [decode()], not_run={PREFILL: "needs 99 GiB of memory"})

@@ -1,0 +1,153 @@
+"""Is it worse than before? One run's device time against pinned sessions."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analytic import text
+from baselines.derived import CPU, Derived
+from baselines.interval import Spread, own_spread, pool, prediction_margin, spread_for
+from baselines.policy import Policy
+from baselines.store import Baseline, differing
+from baselines.verdict import Finding, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The baseline of a case, where it lies, to be named in a message, and the
+    regime it was taken in: its spread is pooled with that of the same regime."""
+
+    baseline: Baseline
+    place: str
+    digest: str | None
+    regime: str
+
+
+def pooled_spreads(suite: Sequence[Stored]) -> dict[str, Spread]:
+    """One between-session spread per regime.
+
+    A GPU that computes without a pause runs into its power cap, and its clock
+    moves; one that waits for memory or for launches does not. Their noise
+    differs by a factor of ten, so they are not pooled together.
+    """
+    spreads: dict[str, list[Spread]] = {}
+    for stored in suite:
+        own = own_spread(_logs(stored.baseline))
+        if own is not None:
+            spreads.setdefault(_noise(stored.regime), []).append(own)
+    return {noise: spread for noise, found in spreads.items() if (spread := pool(found)) is not None}
+
+
+def _noise(regime: str) -> str:
+    return "capped" if regime == "compute" else "steady"
+
+
+def compare(
+    derived: Derived, stored: Stored | None, spreads: Mapping[str, Spread], policy: Policy
+) -> list[Finding]:
+    """What the stored sessions say of a case; `spreads` are pooled_spreads of the suite."""
+    if stored is None:
+        return [Finding(status=Status.NO_BASELINE, text="no baseline is stored for this case")]
+    baseline = stored.baseline
+    if baseline.hard != derived.record.hard:
+        keys = "; ".join(differing(baseline.hard, derived.record.hard))
+        return [
+            Finding(
+                status=Status.INCOMPARABLE,
+                text=f"{stored.place} was taken under another hard key: {keys}",
+            )
+        ]
+    findings = [_wall(derived, baseline)]
+    logs = _logs(baseline)
+    if derived.device_s is None:
+        if logs:
+            note = derived.record.measurement.device_note or "it was not measured"
+            lost = f"{stored.place} holds device times, this run has none: {note}"
+            findings.insert(0, Finding(status=Status.INCOMPARABLE, text=lost))
+        return findings
+    if another := _another_card(derived, baseline):
+        return [another, *findings]
+    own, pooled = own_spread(logs), spreads.get(_noise(stored.regime))
+    if len(logs) < policy.min_sessions or own is None or pooled is None:
+        few = f"{len(logs)} of the {policy.min_sessions} sessions needed to judge are in {stored.place}"
+        return [Finding(status=Status.NO_BASELINE, text=few), *findings]
+    return [_device(derived, stored, logs, spread_for(own, pooled), policy), *findings]
+
+
+def _device(
+    derived: Derived, stored: Stored, logs: Sequence[float], spread: Spread, policy: Policy
+) -> Finding:
+    """One new session against the stored ones, on the log of device time."""
+    assert derived.device_s is not None  # noqa: S101 - the caller checked
+    mean = math.fsum(logs) / len(logs)
+    change = math.log(derived.device_s) - mean
+    margin = max(
+        prediction_margin(spread, sessions=len(logs), alpha=policy.alpha),
+        math.log1p(policy.min_effect),
+    )
+    now, then = text.seconds(derived.device_s), text.seconds(math.exp(mean))
+    basis = (
+        f"{text.signed_percent(math.expm1(change))} against {then}, the mean of {len(logs)} sessions, "
+        f"which may vary by {text.percent(math.expm1(margin), digits=2)}"
+    )
+    if change > margin:
+        soft = _soft_changes(derived, stored.baseline)
+        return Finding(
+            status=Status.REGRESSED,
+            text=(
+                f"device time {now} > {text.seconds(math.exp(mean + margin))}: {basis}; "
+                f"baseline {stored.place}{soft}; if this is meant: {_refresh_command(derived)}"
+            ),
+        )
+    if change < -margin:
+        return Finding(
+            status=Status.IMPROVED,
+            text=f"device time {now}: {basis}; keep it: {_refresh_command(derived)}",
+        )
+    return Finding(status=Status.PASS, text=f"device time {now}: {basis}")
+
+
+def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
+    """Two cards of one kind differ by more than one card does from itself, so
+    sessions of a single card do not judge another."""
+    card = derived.record.soft.gpu_uuid
+    stored = {s.soft.gpu_uuid for s in baseline.sessions} - {None}
+    if card is None or card in stored or len(stored) != 1:
+        return None
+    assert derived.device_s is not None  # noqa: S101 - the caller checked
+    logs = _logs(baseline)
+    then = math.exp(math.fsum(logs) / len(logs))
+    return Finding(
+        status=Status.WARN,
+        text=(
+            f"device time {text.seconds(derived.device_s)}: "
+            f"{text.signed_percent(derived.device_s / then - 1)} against {text.seconds(then)} on another card "
+            f"({stored.pop()}; this is {card}): shown, not judged; store sessions of two cards to judge a third"
+        ),
+    )
+
+
+def _wall(derived: Derived, baseline: Baseline) -> Finding:
+    """Wall time differs by tens of per cent between processes: shown, not judged."""
+    logs = [math.log(s) for s in baseline.wall_medians_s]
+    then = math.exp(math.fsum(logs) / len(logs))
+    change = text.signed_percent(derived.wall_s / then - 1)
+    return Finding(
+        status=Status.PASS,
+        text=f"wall time {text.seconds(derived.wall_s)}: {change} against {text.seconds(then)} (not judged)",
+    )
+
+
+def _logs(baseline: Baseline) -> list[float]:
+    return [math.log(s) for s in baseline.device_medians_s]
+
+
+def _soft_changes(derived: Derived, baseline: Baseline) -> str:
+    last = baseline.sessions[-1].soft
+    changes = differing(last, derived.record.soft)
+    return f"; changed since: {'; '.join(changes)}" if changes else ""
+
+
+def _refresh_command(derived: Derived) -> str:
+    lane = CPU if derived.record.gpu == CPU else "gpu"
+    return f"python -m baselines refresh --sessions 5 -m {lane} -k {derived.record.case.id}"

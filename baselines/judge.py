@@ -1,0 +1,111 @@
+"""The judgement: validity, physics, expectation, history.
+
+A pure function of what a run observed, the bands, the stored sessions and the
+policy. It reads no files and knows no GPU.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from analytic import text
+from baselines.derived import CPU, Derived
+from baselines.expectations import Band, find_band
+from baselines.history import Stored, compare, pooled_spreads
+from baselines.policy import Policy
+from baselines.verdict import Finding, Status, Verdict
+
+# NVML event reasons under which a time says nothing about the code. A power
+# cap is not among them: during prefill on a T4 it is normal.
+SPOILING_REASONS = ("hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake")
+
+
+def judge(
+    run: Sequence[Derived],
+    *,
+    stored: Mapping[str, Stored],
+    damaged: Mapping[str, str],
+    suite: Sequence[Stored],
+    bands: Sequence[Band],
+    policy: Policy,
+) -> tuple[Verdict, ...]:
+    """One verdict per measured case, in the order of `run`.
+
+    `stored` maps case ids to baselines, `damaged` to why there is none that can
+    be read. `suite` are all baselines of the same GPU and model, whether
+    measured in this run or not: their spread is pooled, so that a case is judged
+    alike whatever else was selected.
+    """
+    spreads = pooled_spreads(suite)
+    verdicts = []
+    for derived in run:
+        case_id = derived.record.case.id
+        findings = [*_validity(derived), *_physics(derived), *_expectation(derived, bands)]
+        if case_id in damaged:
+            findings.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
+        else:
+            findings += compare(derived, stored.get(case_id), spreads, policy)
+        # Worst first; sorted() keeps the order of checks among equals.
+        findings = sorted(findings, key=lambda f: tuple(Status).index(f.status))
+        known = stored.get(case_id)
+        verdicts.append(
+            Verdict(
+                case=case_id,
+                status=findings[0].status,
+                reasons=tuple(f.text for f in findings),
+                baseline_digest=known.digest if known else None,
+                damaged=case_id in damaged,
+            )
+        )
+    return tuple(verdicts)
+
+
+def _validity(derived: Derived) -> list[Finding]:
+    sampled = derived.record.measurement
+    reasons = {
+        reason
+        for state in (sampled.state_before, sampled.state_after)
+        if state is not None
+        for reason in state.event_reasons or ()
+        if reason in SPOILING_REASONS
+    }
+    if not reasons:
+        return []
+    return [Finding(status=Status.INVALID, text=f"the GPU was slowed by {', '.join(sorted(reasons))}")]
+
+
+def _physics(derived: Derived) -> list[Finding]:
+    """No clock may show less than the least time: a wall below it was not synchronised."""
+    # Ceilings measured on a CPU are no law: a case may beat them.
+    if derived.record.gpu == CPU:
+        return []
+    clocks = (("device time", derived.device_s), ("wall time", derived.wall_s))
+    return [
+        Finding(
+            status=Status.IMPOSSIBLE,
+            text=(
+                f"{clock} {text.seconds(measured_s)} < {text.seconds(derived.least_s)}, the least "
+                f"that {derived.roofs.label} allows: the measurement is broken"
+            ),
+        )
+        for clock, measured_s in clocks
+        if measured_s is not None and measured_s < derived.least_s
+    ]
+
+
+def _expectation(derived: Derived, bands: Sequence[Band]) -> list[Finding]:
+    record = derived.record
+    band = find_band(bands, gpu=record.gpu, case=record.case)
+    if band is None:
+        shown = f"no band for {record.gpu} × {record.case.model} × {record.case.id}"
+        return [Finding(status=Status.WARN, text=f"{shown}: the fraction is shown, not judged")]
+    on_device = band.metric == "lower_s/device_s"
+    fraction = derived.device_fraction if on_device else derived.wall_fraction
+    if fraction is None:
+        note = record.measurement.device_note or "it was not measured"
+        return [Finding(status=Status.WARN, text=f"no device time to hold against the band: {note}")]
+    said = f"{band.metric} {fraction:.3f}"
+    limits = f"the band {band.low:g} to {band.high:g} ({band.reason})"
+    if fraction < band.low:
+        return [Finding(status=Status.BELOW_BAND, text=f"{said} < {band.low:g}, below {limits}")]
+    if fraction > band.high:
+        return [Finding(status=Status.WARN, text=f"{said} > {band.high:g}, above {limits}: raise the band")]
+    return [Finding(status=Status.PASS, text=f"{said} lies in {limits}")]
