@@ -105,7 +105,9 @@ def _expectation(derived: Derived, bands: Sequence[Band]) -> list[Finding]:
     said = f"{band.metric} {fraction:.3f}"
     limits = f"the band {band.low:g} to {band.high:g} ({band.reason})"
     if fraction < band.low:
-        return [Finding(status=Status.BELOW_BAND, text=f"{said} < {band.low:g}, below {limits}")]
+        # Other work on a CPU slows a step a hundredfold: said, and no failure.
+        status = Status.WARN if record.gpu == CPU else Status.BELOW_BAND
+        return [Finding(status=status, text=f"{said} < {band.low:g}, below {limits}")]
     if fraction > band.high:
         return [Finding(status=Status.WARN, text=f"{said} > {band.high:g}, above {limits}: raise the band")]
     return [Finding(status=Status.PASS, text=f"{said} lies in {limits}")]

@@ -18,7 +18,7 @@ from baselines.store import DEFAULT_STORE, Store
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("roofgate")
+    group = parser.getgroup("roofgate", "Roofgate: inference speed against physics and history")
     group.addoption(
         "--perf-run",
         metavar="FOLDER",

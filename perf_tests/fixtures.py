@@ -7,22 +7,16 @@ from typing import Any
 
 import pytest
 
-from analytic import Bound, Case, Ceilings, GpuSpec, ModelSpec, Roofs, SpecError, load_model, text
+from analytic import Bound, Case, SpecError, text
 from baselines.codec import FormatError
 from baselines.plugin import PerfState, state
 from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.verdict import Verdict, not_measured
-from perf_tests.cases import LANES, default_model
-from perf_tests.collecting import PHASE_MARK, SAID, case_of, is_measure, lane_of
+from perf_tests.cases import default_model
+from perf_tests.collecting import SAID, case_of, is_measure, lane_of
 
 HARNESSES = pytest.StashKey[dict[str, Any]]()
-
-
-@pytest.fixture
-def lane(request: pytest.FixtureRequest) -> str | None:
-    """The lane that a test is marked for; None for one that measures nothing."""
-    return next((lane for lane in LANES if request.node.get_closest_marker(lane)), None)
 
 
 @pytest.fixture
@@ -113,42 +107,6 @@ def _close_harnesses(pytestconfig: pytest.Config) -> Iterator[None]:
     for opened in pytestconfig.stash.get(HARNESSES, {}).values():
         if not isinstance(opened, SpecError):
             opened.close()
-
-
-@pytest.fixture
-def model_spec(case: Case, request: pytest.FixtureRequest) -> ModelSpec:
-    """The shapes of the case's model: the lane's own, where the lane measures it."""
-    if request.node.get_closest_marker(PHASE_MARK):
-        return request.getfixturevalue("harness").source.spec
-    return load_model(case.model)
-
-
-@pytest.fixture
-def gpu_name(lane: str | None, request: pytest.FixtureRequest) -> str:
-    """The GPU at hand, for a test of the gpu lane; else --perf-gpu."""
-    if lane == "gpu":
-        return request.getfixturevalue("harness").device.key
-    if name := request.config.getoption("--perf-gpu"):
-        return name
-    raise pytest.UsageError(
-        "the bound of a test needs a GPU: mark the test gpu, or pass --perf-gpu t4 "
-        "(see `python -m analytic gpus`)"
-    )
-
-
-@pytest.fixture
-def ceilings(harness: Any) -> Ceilings:
-    """What this machine reached so far in this session, measured."""
-    return harness.measure_ceilings()
-
-
-@pytest.fixture
-def roofs(lane: str | None, request: pytest.FixtureRequest) -> Roofs:
-    """A GPU is bound by its datasheet, a CPU under test by its measured ceilings."""
-    if lane == "cpu":
-        return request.getfixturevalue("ceilings").roofs
-    spec: GpuSpec = request.getfixturevalue("gpu_spec")
-    return spec.roofs
 
 
 @pytest.fixture

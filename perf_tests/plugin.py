@@ -1,14 +1,22 @@
 """pytest's side of the harness: its options and markers.
 
 What is collected, and in which order, is in collecting.py; the fixtures that
-measure are in fixtures.py. Loading this plugin touches no GPU and imports no torch.
+bound a test are in physics.py, those that measure it in fixtures.py. It brings
+the plugins of the rooms below it, so another repository names only this one.
+Loading it touches no GPU and imports no torch.
 """
 
 import pytest
 
 from perf_tests.profiling import ProfilerStateError, arrange_teardown
 
-pytest_plugins = ("perf_tests.collecting", "perf_tests.fixtures")
+pytest_plugins = (
+    "baselines.plugin",
+    "reports.plugin",
+    "perf_tests.collecting",
+    "perf_tests.physics",
+    "perf_tests.fixtures",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="load real weights (safetensors) from a folder or a hub id, optionally @REVISION",
     )
     group.addoption(
+        "--perf-gpu",
+        metavar="GPU",
+        help="the GPU that bounds tests which measure nothing: a key (t4, h100-sxm) or torch's name for it",
+    )
+    group.addoption(
         "--perf-allow-no-gpu",
         action="store_true",
         help="let `-m gpu` succeed on a machine without a usable GPU",
@@ -30,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     for line in (
+        "analytic: tests of the model alone; no torch, any machine",
+        "perf_case(id, model='mistral-7b-v0.2'): the case whose cost and bound a test's fixtures give",
         "cpu: measures on this machine's CPU",
         "gpu: measures on an NVIDIA GPU",
         "measures(phase): a test that measures every case of that phase",

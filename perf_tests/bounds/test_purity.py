@@ -16,13 +16,11 @@ ROOT = Path(analytic.__file__).parents[1]
 ROOMS = ("analytic", "baselines", "reports", "perf_tests")
 HEAVY = ("torch", "transformers", "bitsandbytes", "accelerate", "pytest", "pandas", "matplotlib")
 
-# Every submodule but the pytest plugin, whose matter pytest is.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import analytic
 for module in pkgutil.walk_packages(analytic.__path__, "analytic."):
-    if module.name != "analytic.plugin":
-        importlib.import_module(module.name)
+    importlib.import_module(module.name)
 print(" ".join(sys.modules))
 """
 

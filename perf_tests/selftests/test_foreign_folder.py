@@ -7,8 +7,8 @@ import pytest
 from analytic import Case, case_costs, find_gpu, find_precision, load_model, merged, sequence_bound
 from perf_tests.selftests.tiny import ROOT, environment
 
-ALL = 'pytest_plugins = ["analytic.plugin", "baselines.plugin", "reports.plugin", "perf_tests.plugin"]'
-MODEL_ALONE = 'pytest_plugins = ["analytic.plugin"]'
+ALL = 'pytest_plugins = ["baselines.plugin", "reports.plugin", "perf_tests.plugin"]'
+ONE = 'pytest_plugins = ["perf_tests.plugin"]'
 
 BOUNDED = """
 import pytest
@@ -46,7 +46,7 @@ def foreign(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-@pytest.mark.parametrize("plugins", [ALL, MODEL_ALONE], ids=["all rooms", "the model alone"])
+@pytest.mark.parametrize("plugins", [ALL, ONE], ids=["every room", "one name"])
 def test_a_test_is_given_its_case_cost_and_bound(foreign: pytest.Pytester, plugins: str) -> None:
     foreign.makeconftest(plugins)
     foreign.makepyfile(BOUNDED)
@@ -62,7 +62,7 @@ def test_a_test_is_given_its_case_cost_and_bound(foreign: pytest.Pytester, plugi
     assert bound.lower_s == pytest.approx((4.19e9 + 512 * 131072) / 320e9, rel=0.005)
 
 
-@pytest.mark.parametrize("plugins", [ALL, MODEL_ALONE], ids=["all rooms", "the model alone"])
+@pytest.mark.parametrize("plugins", [ALL, ONE], ids=["every room", "one name"])
 def test_without_a_gpu_named_the_error_says_what_to_do(foreign: pytest.Pytester, plugins: str) -> None:
     foreign.makeconftest(plugins)
     foreign.makepyfile(BOUNDED)
@@ -73,7 +73,7 @@ def test_without_a_gpu_named_the_error_says_what_to_do(foreign: pytest.Pytester,
 
 
 def test_a_gpu_that_is_not_known_is_refused_with_the_nearest(foreign: pytest.Pytester) -> None:
-    foreign.makeconftest(MODEL_ALONE)
+    foreign.makeconftest(ONE)
     foreign.makepyfile(BOUNDED)
     result = foreign.runpytest_subprocess("--perf-gpu", "H100")
 
@@ -82,7 +82,7 @@ def test_a_gpu_that_is_not_known_is_refused_with_the_nearest(foreign: pytest.Pyt
 
 
 def test_a_test_without_a_case_is_told_how_to_mark_it(foreign: pytest.Pytester) -> None:
-    foreign.makeconftest(MODEL_ALONE)
+    foreign.makeconftest(ONE)
     foreign.makepyfile("def test_mine(bound): ...")
     result = foreign.runpytest_subprocess("--perf-gpu", "t4")
 
@@ -93,7 +93,7 @@ def test_a_test_without_a_case_is_told_how_to_mark_it(foreign: pytest.Pytester) 
 
 
 def test_a_misspelt_key_of_a_case_is_named(foreign: pytest.Pytester) -> None:
-    foreign.makeconftest(MODEL_ALONE)
+    foreign.makeconftest(ONE)
     foreign.makepyfile(
         "import pytest\n"
         "@pytest.mark.perf_case('decode-b1-c512-nf4-eager', modle='mistral-7b-v0.1')\n"

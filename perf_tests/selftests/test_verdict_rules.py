@@ -176,6 +176,15 @@ class TestImpossible:
         assert verdict.status is Status.WARN
         assert "above the band 0.02 to 1.5" in verdict.reasons[0]
 
+    def test_a_busy_cpu_fails_nothing(self) -> None:
+        """Seen: two suites at once on two cores, a step a hundred times slower."""
+        measured = record(CPU, gpu="cpu", model="mistral-cpu-140m", wall_s=2.0)
+        verdict = verdict_of(measured, history(measured))
+
+        assert verdict.status is Status.WARN
+        assert "< 0.02, below the band 0.02 to 1.5" in verdict.reasons[0]
+        assert verdict.outcome(strict=True) is Outcome.PASSES
+
     def test_a_cpu_without_ceilings_has_no_bound(self) -> None:
         measured = replace(
             record(CPU, gpu="cpu", model="mistral-cpu-140m", wall_s=0.05),
