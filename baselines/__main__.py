@@ -9,6 +9,7 @@ from pathlib import Path
 
 from analytic import SpecError
 from baselines.codec import FormatError
+from baselines.derived import CPU
 from baselines.refresh import RefreshError, change_table, measure_sessions, store_sessions
 from baselines.run import RunFolder
 from baselines.store import DEFAULT_STORE, Store
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     refresh = commands.add_parser(
         "refresh",
         help="replace baselines by fresh sessions; further arguments go to pytest (default: -m gpu)",
+        epilog="Any further argument goes to pytest: -m cpu, -k decode, --perf-model=… (default: -m gpu).",
     )
     source = refresh.add_mutually_exclusive_group()
     source.add_argument("--sessions", type=int, default=5, help="fresh processes to measure (default: 5)")
@@ -63,7 +65,9 @@ def _refresh(options: argparse.Namespace, pytest_arguments: list[str], *, comman
         runs = measure_sessions(folder, pytest_arguments, sessions=options.sessions)
     changes = store_sessions(Store(options.perf_baselines), runs, command=command)
     print(change_table(changes))
-    print(f"\n{len(changes)} baselines in {options.perf_baselines}: review the change, then commit it")
+    print(f"\nStored in {options.perf_baselines}: {len(changes)}. Review the change, then commit it")
+    if any(c.path.is_relative_to(options.perf_baselines / CPU) for c in changes):
+        print("(but for a CPU's: they belong to this machine, and git ignores them)")
     return 0
 
 

@@ -53,7 +53,7 @@ def judge_folder(
         try:
             baseline = store.load(d.record)
         except FormatError as error:
-            damaged[case_id] = str(error)
+            damaged[case_id] = f"{error}; restore it, or delete it and refresh"
             continue
         if baseline is not None:
             stored[case_id] = _stored(baseline, path, d)

@@ -65,7 +65,7 @@ def gpu_name(lane: str | None, request: pytest.FixtureRequest) -> str:
     if name := request.config.getoption("--perf-gpu"):
         return name
     raise pytest.UsageError(
-        "the bound of a test needs a GPU: mark the test gpu, or pass --perf-gpu t4 "
+        "the bound of a test needs a GPU: mark the test gpu, or pass --perf-gpu=t4 "
         "(see `python -m analytic gpus`)"
     )
 

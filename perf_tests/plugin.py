@@ -8,6 +8,7 @@ Loading it touches no GPU and imports no torch.
 
 import pytest
 
+from analytic import SpecError, find_gpu
 from perf_tests.profiling import ProfilerStateError, arrange_teardown
 
 pytest_plugins = (
@@ -55,5 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--perf-checkpoint brings its own config: leave --perf-model out")
     try:
         arrange_teardown()
-    except ProfilerStateError as error:
+        if gpu := config.getoption("--perf-gpu"):
+            find_gpu(gpu)
+    except (ProfilerStateError, SpecError) as error:
         raise pytest.UsageError(str(error)) from error

@@ -13,7 +13,7 @@ from baselines.verdict import Outcome, Verdict
 def test_verdict(verdict: Verdict, request: pytest.FixtureRequest) -> None:
     # As record_property does, but that refuses JUnit's default family.
     request.node.user_properties.append(("verdict", verdict.status.value))
-    said = f"{verdict.case}: {verdict.status.value}: " + "\n  ".join(verdict.reasons)
+    said = f"{verdict.status.value}: " + "\n  ".join(verdict.reasons)
     outcome = verdict.outcome(strict=request.config.getoption("--perf-strict"))
     if outcome is Outcome.FAILS:
         pytest.fail(said, pytrace=False)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from analytic import Phase, text
-from baselines.derived import Derived
+from baselines.derived import CPU, Derived
 from reports.generation import generations
 from reports.markdown import code
 
@@ -84,8 +84,9 @@ def _evidence(regime: str, held: Sequence[Derived]) -> str:
     if regime == "unknown":
         notes = dict.fromkeys(d.record.measurement.device_note or "it was not measured" for d in held)
         return f"Whether launches bind cannot be told without device time: {'; '.join(notes)}."
+    by_intensity = " By intensity alone: a CPU has no device clock." if held[0].record.gpu == CPU else ""
     side = "below" if regime == "memory" else "above"
-    return f"Operational intensity {side} the ridge point: {_intensities(held)}."
+    return f"Operational intensity {side} the ridge point: {_intensities(held)}.{by_intensity}"
 
 
 def _intensities(held: Sequence[Derived]) -> str:

@@ -83,7 +83,7 @@ class TestStored:
         assert str(tmp_path / "run-4") in loaded.command
         out = capsys.readouterr().out
         assert f"| `{DECODE}` | 5 | – | 8.020 ms | new | – | 16.040 ms |" in out
-        assert f"2 baselines in {store}: review the change, then commit it" in out
+        assert f"Stored in {store}: 2. Review the change, then commit it" in out
 
     def test_old_and_new_are_shown_with_the_change(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -460,7 +460,7 @@ class TestMeasured:
         assert loaded.command == (
             "python -m baselines refresh --sessions 2 --perf-baselines store -m cpu -k 'decode and b1'"
         )
-        assert "1 baselines in store" in capsys.readouterr().out
+        assert "Stored in store: 1." in capsys.readouterr().out
 
     def test_one_session_will_do_and_the_command_line_is_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
