@@ -3,7 +3,7 @@
 Pure: no torch, no pytest, no files written. See analytic/README.md.
 """
 
-from analytic.bound import Bound, least_s, mbu, mfu, pass_bound, sequence_bound
+from analytic.bound import Bound, case_bound, least_s, mbu, mfu, pass_bound, sequence_bound
 from analytic.case import Case, Phase
 from analytic.cost import Cost, Operator, case_costs, merged, pass_cost
 from analytic.errors import SpecError
@@ -27,6 +27,7 @@ __all__ = [
     "Precision",
     "Roofs",
     "SpecError",
+    "case_bound",
     "case_costs",
     "find_config",
     "find_gpu",

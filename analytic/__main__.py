@@ -64,7 +64,7 @@ def _bounds(options: argparse.Namespace) -> None:
     model, gpu = load_model(options.model), find_gpu(options.gpu)
     precision = find_precision(options.precision, compute=options.compute, kv=options.kv)
     # A KV cache in a dtype without units would be converted at every step.
-    for dtype in (precision.compute, precision.model, precision.kv, precision.linear_math):
+    for dtype in precision.dtypes:
         gpu.require(dtype)
     new_tokens, context_len = _tokens(options)
     cost = pass_cost(

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analytic.cost import Cost, total_bytes, total_flops
+from analytic.case import Case
+from analytic.cost import Cost, case_costs, total_bytes, total_flops
+from analytic.models import ModelSpec
+from analytic.precision import find_precision
 from analytic.roofs import Roofs
 
 
@@ -59,6 +62,11 @@ def sequence_bound(costs: Sequence[Cost], roofs: Roofs) -> Bound:
         ridge_point=roofs.ridge_point(costs[0].math),
         attainable_flops_per_s=flops / lower,
     )
+
+
+def case_bound(model: ModelSpec, case: Case, roofs: Roofs) -> Bound:
+    """The bound of a case's passes, in the default dtypes of its precision."""
+    return sequence_bound(case_costs(model, case, find_precision(case.precision)), roofs)
 
 
 def least_s(costs: Iterable[Cost], roofs: Roofs, *, cache_bytes: int) -> float:

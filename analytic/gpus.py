@@ -9,6 +9,10 @@ from pathlib import Path
 from analytic.errors import SpecError, unknown
 from analytic.roofs import Roofs
 
+# From this compute capability on, SDPA has flash attention; below it, grouped
+# queries without a mask leave only the math path (transformers#48633).
+FLASH_CAPABILITY = (8, 0)
+
 TABLE = Path(__file__).parent / "gpus.csv"
 
 
@@ -33,6 +37,11 @@ class GpuSpec:
 
     def supports(self, dtype: str) -> bool:
         return dtype in self.flops_per_s
+
+    @property
+    def has_flash_attention(self) -> bool:
+        """Where not, attention builds the score matrix in memory."""
+        return self.compute_capability >= FLASH_CAPABILITY
 
     @property
     def roofs(self) -> Roofs:

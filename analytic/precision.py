@@ -36,6 +36,11 @@ class Precision:
         return self.name not in DTYPE_BYTES
 
     @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Every dtype that a machine needs units for to run it."""
+        return (self.compute, self.model, self.kv, self.linear_math)
+
+    @property
     def linear_math(self) -> str:
         """Whose peak bounds a quantised linear: LLM.int8 multiplies in int8,
         4-bit weights are dequantised and multiplied in the compute dtype."""

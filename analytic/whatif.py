@@ -19,9 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from analytic import text
-from analytic.bound import Bound, sequence_bound
+from analytic.bound import Bound, case_bound
 from analytic.case import Case
-from analytic.cost import case_costs
 from analytic.errors import SpecError
 from analytic.footprint import footprint
 from analytic.gpus import GpuSpec, registry
@@ -32,8 +31,8 @@ from analytic.roofs import Roofs
 # A predicted gain up to this ratio is within what the model cannot tell.
 NO_GAIN = 1.02
 
-# The share of a GPU's memory that a process gets: the driver, ECC and CUDA's
-# own context take the rest (a T4 of 16 GB leaves about 15.3).
+# The share of a GPU's nominal memory that is offered: a margin for CUDA's own
+# context, workspaces and fragmentation.
 USABLE_SHARE = 0.95
 
 # The batches offered, as multiples of the observed one, beside the largest that fits.
@@ -60,7 +59,7 @@ class Observed:
 
     @property
     def bound(self) -> Bound:
-        return _bound(self.model, self.case, self.roofs)
+        return case_bound(self.model, self.case, self.roofs)
 
     def predicted_device_s(self, bound: Bound) -> float | None:
         """Device time under another bound, at the same achieved fraction."""
@@ -122,7 +121,7 @@ def batch_option(observed: Observed, batch: int) -> Option:
     fit = _fit(observed.model, case, observed.gpu)
     if fit.refusal:
         return _impossible(f"batch {batch}", case, fit.refusal)
-    now, then = observed.bound, _bound(observed.model, case, observed.roofs)
+    now, then = observed.bound, case_bound(observed.model, case, observed.roofs)
     reason = (
         f"the bound of a pass goes from {text.seconds(now.lower_s)} to {text.seconds(then.lower_s)} "
         f"for {batch / observed.case.batch:g} times the tokens{_under_launching(observed, then)}{fit.said}"
@@ -182,7 +181,7 @@ def _precision_option(observed: Observed, name: str) -> Option:
     fit = _fit(observed.model, case, observed.gpu)
     if fit.refusal:
         return _impossible(label, case, fit.refusal)
-    now, then = observed.bound, _bound(observed.model, case, observed.roofs)
+    now, then = observed.bound, case_bound(observed.model, case, observed.roofs)
     reason = (
         f"{text.scaled(then.bytes, 'B')} to move instead of {text.scaled(now.bytes, 'B')}: the bound goes "
         f"from {text.seconds(now.lower_s)} to {text.seconds(then.lower_s)}{_under_launching(observed, then)}"
@@ -218,7 +217,7 @@ def _outlook(observed: Observed, gpu: GpuSpec) -> Outlook:
     missing = _missing_dtype(find_precision(observed.case.precision), gpu.roofs)
     if missing:
         return Outlook(gpu=gpu.key, lower_s=None, wall_s=None, speedup=None, note=f"no {missing} units")
-    bound = _bound(observed.model, observed.case, gpu.roofs)
+    bound = case_bound(observed.model, observed.case, gpu.roofs)
     own = observed.gpu is not None and gpu.key == observed.gpu.key
     refusal = "" if own else _fit(observed.model, observed.case, gpu).refusal
     if refusal or observed.gpu is None:
@@ -244,8 +243,7 @@ class _Fit:
 def _fit(model: ModelSpec, case: Case, gpu: GpuSpec | None) -> _Fit:
     if gpu is None:
         return _Fit(said="; whether it fits in memory is not known")
-    # Before Ampere, SDPA has only its math path for grouped queries.
-    scores = gpu.compute_capability < (8, 0) and model.n_kv_heads < model.n_heads
+    scores = not gpu.has_flash_attention and model.n_kv_heads < model.n_heads
     need = footprint(model, case, find_precision(case.precision), materialised_scores=scores).total_bytes
     said = f"needs {text.scaled(need, 'B')} of {text.scaled(gpu.memory_bytes, 'B')}"
     if need > gpu.memory_bytes * USABLE_SHARE:
@@ -253,16 +251,9 @@ def _fit(model: ModelSpec, case: Case, gpu: GpuSpec | None) -> _Fit:
     return _Fit(said=f"; {said}")
 
 
-def _bound(model: ModelSpec, case: Case, roofs: Roofs) -> Bound:
-    return sequence_bound(case_costs(model, case, find_precision(case.precision)), roofs)
-
-
 def _missing_dtype(precision: Precision, roofs: Roofs) -> str | None:
     """The first dtype of a precision that a machine has no roof for."""
-    for dtype in (precision.compute, precision.model, precision.kv, precision.linear_math):
-        if dtype not in roofs.flops_per_s:
-            return dtype
-    return None
+    return next((dtype for dtype in precision.dtypes if dtype not in roofs.flops_per_s), None)
 
 
 def _under_launching(observed: Observed, then: Bound) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 from analytic import text
 from baselines.derived import CPU, Derived
@@ -115,8 +116,7 @@ def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
     if card is None or card in stored or len(stored) != 1:
         return None
     assert derived.device_s is not None  # noqa: S101 - the caller checked
-    logs = _logs(baseline)
-    then = math.exp(math.fsum(logs) / len(logs))
+    then = geometric_mean(baseline.device_medians_s)
     return Finding(
         status=Status.WARN,
         text=(
@@ -129,8 +129,7 @@ def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
 
 def _wall(derived: Derived, baseline: Baseline) -> Finding:
     """Wall time differs by tens of per cent between processes: shown, not judged."""
-    logs = [math.log(s) for s in baseline.wall_medians_s]
-    then = math.exp(math.fsum(logs) / len(logs))
+    then = geometric_mean(baseline.wall_medians_s)
     change = text.signed_percent(derived.wall_s / then - 1)
     return Finding(
         status=Status.PASS,

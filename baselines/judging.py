@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from analytic import Case, case_costs, find_precision, sequence_bound
+from analytic import Case, case_bound
 from baselines.codec import FormatError
 from baselines.derived import Derived, derive, regime_of
 from baselines.expectations import Band, bands
@@ -90,8 +90,7 @@ def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
 def _stored(baseline: Baseline, path: Path, like: Derived) -> Stored:
     """A baseline with the regime it was taken in, by the model and roofs of `like`."""
     case = Case.parse(baseline.case, model=baseline.model)
-    costs = case_costs(like.record.model, case, find_precision(case.precision))
-    limiter = sequence_bound(costs, like.roofs).limiter
+    limiter = case_bound(like.record.model, case, like.roofs).limiter
     host_share = None
     if baseline.device_medians_s:
         host_share = 1 - median(baseline.device_medians_s) / median(baseline.wall_medians_s)

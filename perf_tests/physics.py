@@ -19,12 +19,12 @@ from analytic import (
     GpuSpec,
     ModelSpec,
     Roofs,
+    case_bound,
     case_costs,
     find_gpu,
     find_precision,
     load_model,
     merged,
-    sequence_bound,
 )
 from perf_tests.cases import LANES
 from perf_tests.collecting import PHASE_MARK
@@ -100,4 +100,4 @@ def roofs(lane: str | None, request: pytest.FixtureRequest) -> Roofs:
 @pytest.fixture
 def bound(case: Case, model_spec: ModelSpec, roofs: Roofs) -> Bound:
     """The case's lower bound under `roofs`."""
-    return sequence_bound(case_costs(model_spec, case, find_precision(case.precision)), roofs)
+    return case_bound(model_spec, case, roofs)

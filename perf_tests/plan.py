@@ -12,10 +12,9 @@ from analytic import (
     ModelSpec,
     Phase,
     Precision,
-    case_costs,
+    case_bound,
     find_precision,
     footprint,
-    sequence_bound,
 )
 from analytic.text import gib
 from baselines.expectations import Band, find_band
@@ -37,10 +36,6 @@ LONG_STEP_S = 2.0
 # cuBLAS workspaces, allocator rounding and what the profiler holds.
 WORKSPACE_BYTES = 256 * 2**20
 
-# From this compute capability on, SDPA has flash attention; below it GQA
-# without a mask leaves only the math path, which builds the score matrix
-# (transformers#48633).
-FLASH_CAPABILITY = (8, 0)
 # What to assume of a case that no band covers.
 UNKNOWN_FRACTION = 0.1
 
@@ -57,7 +52,7 @@ class Machine:
 
     @property
     def materialised_scores(self) -> bool:
-        return self.gpu is not None and self.gpu.compute_capability < FLASH_CAPABILITY
+        return self.gpu is not None and not self.gpu.has_flash_attention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +77,7 @@ def plan_case(case: Case, model: ModelSpec, machine: Machine) -> Plan:
 
 def _obstacle(precision: Precision, need_bytes: int, machine: Machine) -> str | None:
     if machine.gpu is not None:
-        for dtype in sorted({precision.compute, precision.model, precision.linear_math}):
+        for dtype in sorted(set(precision.dtypes)):
             if not machine.gpu.supports(dtype):
                 return f"{machine.gpu.key} has no {dtype} units"
     if precision.quantised and machine.no_quantiser:
@@ -127,8 +122,7 @@ def estimate(case: Case, model: ModelSpec, gpu: GpuSpec, bands: Sequence[Band]) 
     """How long a case takes on a GPU, pessimistically."""
     band = find_band(bands, gpu=gpu.key, case=case)
     fraction = band.low if band else UNKNOWN_FRACTION
-    costs = case_costs(model, case, find_precision(case.precision))
-    step_s = sequence_bound(costs, gpu.roofs).lower_s / fraction
+    step_s = case_bound(model, case, gpu.roofs).lower_s / fraction
     timed = rounds(step_s=step_s, phase=case.phase)
     # generate() is timed on the wall alone; its steps are cases of their own.
     profiled = 0 if case.phase is Phase.GENERATE else profiled_steps(step_s=step_s)
