@@ -66,7 +66,7 @@ def compare(
             lost = f"{stored.place} holds device times, this run has none: {note}"
             findings.insert(0, Finding(status=Status.INCOMPARABLE, text=lost))
         return findings
-    if another := _another_card(derived, baseline):
+    if logs and (another := _another_card(derived, baseline)):
         return [another, *findings]
     own, pooled = own_spread(logs), spreads.get(_noise(stored.regime))
     if len(logs) < policy.min_sessions or own is None or pooled is None:

@@ -292,6 +292,13 @@ class TestHistory:
             "GPU-7): shown, not judged; store sessions of two cards to judge a third"
         )
 
+    def test_another_card_without_stored_device_times(self) -> None:
+        other = replace(soft_key(), gpu_uuid="GPU-7")
+        verdict = verdict_of(decode(soft=other), history(decode(None)))
+
+        assert verdict.status is Status.NO_BASELINE
+        assert verdict.reasons[0].startswith("0 of the 3 sessions needed to judge")
+
     def test_sessions_of_two_cards_judge_a_third(self) -> None:
         first, *rest = STORED.baseline.sessions
         moved = replace(first, soft=replace(first.soft, gpu_uuid="GPU-8"))
