@@ -1,179 +1,383 @@
-"""Model shapes, read from a preset, a config.json or a folder that holds one."""
+"""Model shapes: what a decoder-only transformer consists of, layer by layer.
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+Linears and norms carry the names of transformers' modules, so that a figure
+here can be found there. Sizes are counts; nothing knows bytes or dtypes.
+"""
 
-from analytic.errors import SpecError, unknown
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
-PRESETS = Path(__file__).parent / "presets"
-SUPPORTED = ("mistral",)
+from analytic.errors import SpecError
 
-# What transformers assumes where a Mistral config.json is silent
-# (transformers.MistralConfig).
-MISTRAL_SLIDING_WINDOW = 4096
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """A matrix of `rows` outputs x `cols` inputs. `convertible` says that its
+    module is an nn.Linear or Conv1D, the only ones that bitsandbytes replaces."""
+
+    name: str
+    rows: int
+    cols: int
+    bias: bool
+    convertible: bool
+
+    @property
+    def weights(self) -> int:
+        return self.rows * self.cols
+
+    @property
+    def bias_params(self) -> int:
+        return self.rows if self.bias else 0
+
+    @property
+    def params(self) -> int:
+        return self.weights + self.bias_params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Norm:
+    """A normalisation of `vectors` vectors of `width` per token.
+
+    `kind` is "rms" (an RMSNorm that goes through fp32, weight last), "gemma"
+    (all of it in fp32, weight + 1) or "layer" (LayerNorm, one kernel). `params`
+    is how many vectors of parameters it has: weight, and bias.
+    """
+
+    name: str
+    kind: str
+    width: int
+    vectors: int
+    params: int
+
+    @property
+    def param_count(self) -> int:
+        return self.width * self.params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latent:
+    """Multi-head latent attention: the cache holds `rank` + `rope` numbers a token,
+    and `expand` makes keys (without their rotary part) and values of all heads from
+    the rank (DeepSeek-V2, arXiv 2405.04434). transformers expands every cached
+    token again at every step."""
+
+    rank: int
+    rope: int
+    nope: int
+    expand: Linear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """`n_heads` queries and `n_kv_heads` keys and values of `d_qk` and `d_v` per token.
+
+    `cached_heads` is how many of them transformers' cache holds: more than
+    `n_kv_heads` where a family repeats them before caching. `window` is in
+    tokens, None where all are attended to; `rotary` counts the rotated
+    dimensions of a head; `softcap` and `alibi` need the score matrix; `broadcast`
+    says that fewer key/value heads reach SDPA without a word, as Falcon's do.
+    """
+
+    n_heads: int
+    n_kv_heads: int
+    cached_heads: int
+    d_qk: int
+    d_v: int
+    inputs: tuple[Linear, ...]
+    output: Linear
+    norms: tuple[Norm, ...]
+    latent: Latent | None
+    rotary: int
+    window: int | None
+    softcap: bool
+    alibi: bool
+    broadcast: bool
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        expand = (self.latent.expand,) if self.latent else ()
+        return (*self.inputs, *expand, self.output)
+
+    @property
+    def kv_elements(self) -> int:
+        """Elements that one token of context must keep: keys and values, or the latent."""
+        if self.latent:
+            return self.latent.rank + self.latent.rope
+        return self.n_kv_heads * (self.d_qk + self.d_v)
+
+    @property
+    def cached_elements(self) -> int:
+        """Elements that transformers' cache keeps per token."""
+        if self.latent:
+            return self.kv_elements
+        return self.cached_heads * (self.d_qk + self.d_v)
+
+    @property
+    def cache_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(heads, size) of the two tensors that transformers' cache keeps per layer:
+        keys and values, or a latent's two parts."""
+        if self.latent:
+            return ((1, self.latent.rank), (1, self.latent.rope))
+        return ((self.cached_heads, self.d_qk), (self.cached_heads, self.d_v))
+
+    def cached_tokens(self, context_len: int) -> int:
+        """How many of `context_len` past tokens the cache still holds: with a
+        sliding window of w, the last w - 1."""
+        if self.window is None:
+            return context_len
+        return min(context_len, self.window - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mlp:
+    """`up` holds gate and up (or their fusion, or the one matrix of a plain MLP),
+    `down` leads back. `activation` is transformers' name of it."""
+
+    up: tuple[Linear, ...]
+    down: Linear
+    d_ff: int
+    gated: bool
+    activation: str
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        return (*self.up, self.down)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moe:
+    """`n_experts` gated MLPs of width `d_expert`, kept as 3-D parameters, of which a
+    token uses `top_k`; `shared` ones see every token."""
+
+    n_experts: int
+    top_k: int
+    d_expert: int
+    d_model: int
+    shared: Mlp | None
+    activation: str
+
+    @property
+    def expert_params(self) -> int:
+        """Parameters of one expert: gate, up and down."""
+        return 3 * self.d_model * self.d_expert
+
+    @property
+    def router_params(self) -> int:
+        return self.n_experts * self.d_model
+
+    def distinct(self, tokens: int) -> float:
+        """Experts that `tokens` tokens use, expected under even and independent
+        routing: E (1 - (1 - k/E)^T), between k and all."""
+        unused = (1.0 - self.top_k / self.n_experts) ** tokens
+        return self.n_experts * (1.0 - unused)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One decoder layer. It has an `mlp` or a `moe`. `parallel` feeds both
+    attention and MLP from the layer's input."""
+
+    attention: Attention
+    mlp: Mlp | None
+    moe: Moe | None
+    norms: tuple[Norm, ...]
+    parallel: bool
+
+    def __post_init__(self) -> None:
+        if (self.mlp is None) == (self.moe is None):
+            raise SpecError("a layer has either an MLP or experts")
+
+    @property
+    def dense(self) -> Mlp | None:
+        """The MLP that every token goes through: the layer's own or the shared experts."""
+        return self.mlp if self.moe is None else self.moe.shared
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        """All but router and experts."""
+        return (*self.attention.linears, *(self.dense.linears if self.dense else ()))
+
+    @property
+    def norm_params(self) -> int:
+        return sum(n.param_count for n in (*self.norms, *self.attention.norms))
+
+    @property
+    def params(self) -> int:
+        moe = self.moe
+        experts = moe.n_experts * moe.expert_params + moe.router_params if moe else 0
+        return sum(linear.params for linear in self.linears) + experts + self.norm_params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """`count` equal layers. Where kinds of layers alternate, each kind is a stack:
+    their order changes no figure here."""
+
+    count: int
+    layer: Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """The shapes of a decoder-only transformer with gated MLP and GQA.
+    """A decoder-only transformer.
 
-    `sliding_window` is in tokens, None where every layer attends to all. Raises
-    SpecError at construction for a size below 1.
+    `d_embed` is the width of the embedding and of lm_head's input, `d_model`
+    unless there are `projections` between. `position_rows` counts learned
+    positions. Raises SpecError at construction for a size below 1.
     """
 
     name: str
-    n_layers: int
+    model_type: str
     d_model: int
-    d_ff: int
-    n_heads: int
-    n_kv_heads: int
-    d_head: int
+    d_embed: int
     vocab_size: int
-    sliding_window: int | None
+    position_rows: int
+    stacks: tuple[Stack, ...]
+    projections: tuple[Linear, ...]
+    final_norm: Norm | None
+    head_name: str
+    head_bias: bool
+    logit_softcap: bool
     tied_embeddings: bool
 
     def __post_init__(self) -> None:
-        for name in ("n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab_size"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"{self.name}: {name} is {getattr(self, name)}; at least 1 is needed")
+        sizes = {"d_model": self.d_model, "d_embed": self.d_embed, "vocab_size": self.vocab_size}
+        sizes |= {f"stacks[{i}].count": stack.count for i, stack in enumerate(self.stacks)}
+        for where, value in sizes.items():
+            if value < 1:
+                raise SpecError(f"{self.name}: {where} is {value}; at least 1 is needed")
+        if not self.stacks:
+            raise SpecError(f"{self.name} has no layer")
+        for attention in (stack.layer.attention for stack in self.stacks):
+            for where in ("n_heads", "n_kv_heads", "cached_heads", "d_qk", "d_v"):
+                if getattr(attention, where) < 1:
+                    raise SpecError(f"{self.name}: {where} is {getattr(attention, where)}; at least 1")
 
     @property
-    def d_q(self) -> int:
-        """Width of all query heads together."""
-        return self.n_heads * self.d_head
+    def n_layers(self) -> int:
+        return sum(stack.count for stack in self.stacks)
 
     @property
-    def d_kv(self) -> int:
-        """Width of all key (or value) heads together."""
-        return self.n_kv_heads * self.d_head
+    def attention(self) -> Attention:
+        """The attention of the first kind of layer; heads and sizes are the same in all."""
+        return self.stacks[0].layer.attention
 
     @property
-    def layer_linears(self) -> tuple[tuple[str, int, int], ...]:
-        """(name, rows, cols) of the linears of one layer: rows out, cols in."""
+    def shapes(self) -> str:
+        """All sizes in a line, such as "L32 D4096 F14336 H32/8x128 V32000": equal
+        lines are models that run equally fast."""
+        window = self._common_window
+        kinds = [_described(stack.layer, windowed=not window) for stack in self.stacks]
+        if len(kinds) > 1:
+            kinds = [f"{stack.count}x({kind})" for stack, kind in zip(self.stacks, kinds, strict=True)]
+        embed = f" E{self.d_embed}" if self.d_embed != self.d_model else ""
+        tied = " tied" if self.tied_embeddings else ""
+        # Mistral's line says everything, and is what the stored baselines have; another
+        # family's carries a digest of what has no letter (biases, ranks, rotary share).
+        family, digest = "", ""
+        if self.model_type != "mistral":
+            family = f"{self.model_type} "
+            digest = f" #{sha256(repr(replace(self, name='')).encode()).hexdigest()[:8]}"
+        where = f" window{window}" if window else ""
         return (
-            ("q_proj", self.d_q, self.d_model),
-            ("k_proj", self.d_kv, self.d_model),
-            ("v_proj", self.d_kv, self.d_model),
-            ("o_proj", self.d_model, self.d_q),
-            ("gate_proj", self.d_ff, self.d_model),
-            ("up_proj", self.d_ff, self.d_model),
-            ("down_proj", self.d_model, self.d_ff),
+            f"{family}L{self.n_layers} D{self.d_model}{embed} {' + '.join(kinds)} "
+            f"V{self.vocab_size}{where}{tied}{digest}"
         )
 
     @property
-    def embedding_params(self) -> int:
-        return self.vocab_size * self.d_model
+    def _common_window(self) -> int | None:
+        windows = {stack.layer.attention.window for stack in self.stacks}
+        return windows.pop() if len(windows) == 1 else None
 
     @property
-    def norm_params(self) -> int:
-        """Two RMSNorms a layer and the final one."""
-        return (2 * self.n_layers + 1) * self.d_model
+    def layers(self) -> Iterator[Layer]:
+        """Every layer, kind by kind."""
+        for stack in self.stacks:
+            for _ in range(stack.count):
+                yield stack.layer
+
+    @property
+    def head(self) -> Linear:
+        return Linear(
+            name=self.head_name,
+            rows=self.vocab_size,
+            cols=self.d_embed,
+            bias=self.head_bias,
+            convertible=False,  # bitsandbytes leaves the output embedding alone
+        )
+
+    @property
+    def linears(self) -> Iterator[tuple[int, Linear]]:
+        """(how many, which) of all linears, without lm_head, router and experts."""
+        for stack in self.stacks:
+            for linear in stack.layer.linears:
+                yield stack.count, linear
+        for linear in self.projections:
+            yield 1, linear
 
     @property
     def linear_params(self) -> int:
-        """The linears of all layers, without lm_head."""
-        return self.n_layers * sum(rows * cols for _, rows, cols in self.layer_linears)
+        return sum(count * linear.params for count, linear in self.linears)
+
+    @property
+    def expert_params(self) -> int:
+        moes = ((stack.count, stack.layer.moe) for stack in self.stacks)
+        return sum(count * moe.n_experts * moe.expert_params for count, moe in moes if moe)
+
+    @property
+    def router_params(self) -> int:
+        return sum(stack.count * stack.layer.moe.router_params for stack in self.stacks if stack.layer.moe)
+
+    @property
+    def embedding_params(self) -> int:
+        return self.vocab_size * self.d_embed
+
+    @property
+    def position_params(self) -> int:
+        return self.position_rows * self.d_model
+
+    @property
+    def norm_params(self) -> int:
+        final = self.final_norm.param_count if self.final_norm else 0
+        return final + sum(stack.count * stack.layer.norm_params for stack in self.stacks)
+
+    @property
+    def head_params(self) -> int:
+        """Parameters that lm_head adds: none but its bias where it is tied."""
+        return self.head.bias_params + (0 if self.tied_embeddings else self.head.weights)
 
     @property
     def param_count(self) -> int:
-        heads = 1 if self.tied_embeddings else 2
-        return heads * self.embedding_params + self.norm_params + self.linear_params
-
-    def cached_tokens(self, context_len: int) -> int:
-        """How many of `context_len` past tokens a layer still holds: with a
-        sliding window of w, transformers' cache keeps the last w - 1."""
-        if self.sliding_window is None:
-            return context_len
-        return min(context_len, self.sliding_window - 1)
-
-
-def preset_names() -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in PRESETS.glob("*.json")))
-
-
-def find_config(model: str) -> Path:
-    """The config.json that `model` means: a preset's name, a file or a folder.
-
-    Raises SpecError where there is none.
-    """
-    if model in preset_names():
-        return PRESETS / f"{model}.json"
-    path = Path(model)
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise SpecError(f"{path} is a folder without a config.json")
-        return path / "config.json"
-    if path.is_file():
-        return path
-    raise unknown("model (neither a preset nor a file)", model, preset_names())
-
-
-def load_model(model: str) -> ModelSpec:
-    """The shapes of `model`: a preset's name, a config.json or its folder.
-
-    Raises SpecError for an unknown name, and for a file that is not a usable
-    config, naming the file and the field.
-    """
-    path = find_config(model)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # as json raises for any malformed text
-        raise SpecError(f"{path}: not a readable config.json: {error}") from error
-    if not isinstance(config, dict):
-        raise SpecError(f"{path}: a config.json holds an object, not a {type(config).__name__}")
-    name = path.resolve().parent.name if path.name == "config.json" else path.stem
-    return read_config(config, name=name or "model", source=str(path))
-
-
-def read_config(config: Mapping[str, Any], *, name: str, source: str) -> ModelSpec:
-    """A transformers config as ModelSpec; `source` is named in errors.
-
-    Raises SpecError for an unsupported model_type and for a field that is
-    missing, of the wrong type, out of range or at odds with another.
-    """
-    model_type = config.get("model_type")
-    if model_type not in SUPPORTED:
-        raise SpecError(
-            f"{source}: model_type {model_type!r} is not supported; supported: {', '.join(SUPPORTED)}"
+        return (
+            self.embedding_params
+            + self.position_params
+            + self.linear_params
+            + self.expert_params
+            + self.router_params
+            + self.norm_params
+            + self.head_params
         )
 
-    def size(field: str, *, default: int | None = None) -> int:
-        value = config.get(field, default)
-        if value is None:
-            raise SpecError(f"{source}: field {field!r} is missing; a positive integer is needed")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise SpecError(f"{source}: field {field!r} is {value!r}; a positive integer is needed")
-        return value
+    @property
+    def active_param_count(self) -> int:
+        """Parameters that one token uses: of the experts only its top k."""
+        idle = sum(
+            stack.count * (moe.n_experts - moe.top_k) * moe.expert_params
+            for stack in self.stacks
+            if (moe := stack.layer.moe)
+        )
+        return self.param_count - idle
 
-    n_heads, n_kv_heads = size("num_attention_heads"), size("num_key_value_heads")
-    if n_heads % n_kv_heads:
-        raise SpecError(
-            f"{source}: num_attention_heads {n_heads} is not divisible by num_key_value_heads {n_kv_heads}"
-        )
-    d_model = size("hidden_size")
-    if config.get("head_dim") is None and d_model % n_heads:
-        raise SpecError(
-            f"{source}: hidden_size {d_model} is not divisible by num_attention_heads {n_heads}, "
-            "and there is no head_dim"
-        )
-    window: int | None = None
-    if config.get("sliding_window", MISTRAL_SLIDING_WINDOW) is not None:
-        window = size("sliding_window", default=MISTRAL_SLIDING_WINDOW)
-    tied = config.get("tie_word_embeddings", False)
-    if not isinstance(tied, bool):
-        raise SpecError(f"{source}: field 'tie_word_embeddings' is {tied!r}; true or false is needed")
-    return ModelSpec(
-        name=name,
-        n_layers=size("num_hidden_layers"),
-        d_model=d_model,
-        d_ff=size("intermediate_size"),
-        n_heads=n_heads,
-        n_kv_heads=n_kv_heads,
-        d_head=d_model // n_heads if config.get("head_dim") is None else size("head_dim"),
-        vocab_size=size("vocab_size"),
-        sliding_window=window,
-        tied_embeddings=tied,
-    )
+
+def _described(layer: Layer, *, windowed: bool) -> str:
+    attention, dense, moe = layer.attention, layer.dense, layer.moe
+    parts = [f"F{dense.d_ff}"] if dense else []
+    if moe:
+        parts.append(f"E{moe.n_experts}/{moe.top_k}x{moe.d_expert}")
+    heads = f"H{attention.n_heads}/{attention.n_kv_heads}x{attention.d_qk}"
+    if attention.d_v != attention.d_qk:
+        heads += f"/{attention.d_v}"
+    if windowed and attention.window:
+        heads += f" window{attention.window}"
+    return " ".join([*parts, heads])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from analytic.errors import SpecError, unknown
+from analytic.models import Linear
 
 #: Bytes per element of the floating-point types that a model computes in.
 DTYPE_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
@@ -55,6 +56,14 @@ class Precision:
     def kv_bytes(self) -> int:
         """Bytes per element of the KV cache."""
         return DTYPE_BYTES[self.kv]
+
+    def stored_bytes(self, linear: Linear) -> int:
+        """Stored bytes of a linear, its bias included, which stays in the model's
+        dtype. bitsandbytes quantises nn.Linear and Conv1D modules alone; others,
+        and lm_head, keep their 16 bit."""
+        if not linear.convertible:
+            return linear.params * self.model_bytes
+        return self.linear_bytes(linear.rows, linear.cols) + linear.bias_params * self.model_bytes
 
     def linear_bytes(self, rows: int, cols: int) -> int:
         """Stored bytes of one `rows` x `cols` linear of a decoder layer.
