@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from analytic.errors import SpecError
 
@@ -39,15 +40,22 @@ class Ceilings:
 
     `copy_bytes_per_s` counts bytes read plus bytes written; `read_bytes_per_s`
     is a matrix streamed once by a matrix-vector product; `gemm_flops_per_s`
-    holds one rate per dtype. Raises SpecError for a rate that is not positive.
+    holds one rate per dtype. `launch_gap_s` is what the host needs for each
+    kernel launch of eager transformers code, in seconds, None where it was not
+    measured. Raises SpecError for a rate or a gap that is not positive.
     """
 
     device: str
     copy_bytes_per_s: float
     read_bytes_per_s: float
     gemm_flops_per_s: Mapping[str, float]
+    launch_gap_s: float | None = None
 
     def __post_init__(self) -> None:
+        if self.launch_gap_s is not None and not 0 < self.launch_gap_s < inf:
+            raise SpecError(
+                f"the launch gap of {self.device} is {self.launch_gap_s} s; a positive time is needed"
+            )
         rates = {"copy": self.copy_bytes_per_s, "read": self.read_bytes_per_s, **self.gemm_flops_per_s}
         for name, rate in rates.items():
             if rate <= 0:
@@ -62,8 +70,10 @@ class Ceilings:
         )
 
     def raised(self, other: "Ceilings") -> "Ceilings":
-        """The higher of both, line by line: a ceiling is what was ever reached."""
+        """The better of both, line by line (the higher rate, the lower gap): a
+        ceiling is what was ever reached."""
         dtypes = {*self.gemm_flops_per_s, *other.gemm_flops_per_s}
+        gaps = [gap for gap in (self.launch_gap_s, other.launch_gap_s) if gap is not None]
         return Ceilings(
             device=self.device,
             copy_bytes_per_s=max(self.copy_bytes_per_s, other.copy_bytes_per_s),
@@ -72,4 +82,5 @@ class Ceilings:
                 d: max(self.gemm_flops_per_s.get(d, 0.0), other.gemm_flops_per_s.get(d, 0.0))
                 for d in sorted(dtypes)
             },
+            launch_gap_s=min(gaps, default=None),
         )

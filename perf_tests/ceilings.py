@@ -1,4 +1,4 @@
-"""Ceilings: what this machine reaches today in copying, streaming and multiplying."""
+"""Ceilings: what this machine reaches today in copying, streaming, multiplying and launching."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 from analytic import Ceilings
 from perf_tests.device import CudaDevice, Device
+from perf_tests.launch_gap import launch_gap_s
 from perf_tests.quantisation import torch_dtype
 
 # Buffers far larger than any cache, square products that fill the chip.
@@ -31,8 +32,10 @@ class CeilingMeter:
             self._bytes = min(GPU_COPY_BYTES, free // 8)
             self._sides = {d: n for d, n in GPU_GEMM_SIDE.items() if device.spec.supports(d)}
             self._repeats = GPU_REPEATS
+            self._launches = True
         else:
             self._bytes, self._sides, self._repeats = CPU_COPY_BYTES, CPU_GEMM_SIDE, CPU_REPEATS
+            self._launches = False
         # The dtype of the streamed matrix: what the lane's models are stored in.
         self._stream_dtype = "fp16" if "fp16" in self._sides else "fp32"
 
@@ -46,6 +49,7 @@ class CeilingMeter:
                 copy_bytes_per_s=self._copy(),
                 read_bytes_per_s=self._read(),
                 gemm_flops_per_s={d: self._gemm(d, side) for d, side in self._sides.items()},
+                launch_gap_s=launch_gap_s(self.device) if self._launches else None,
             )
 
     def _random(self, *shape: int, dtype: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from analytic import GpuSpec, find_gpu
+from analytic.gpus import check_device
 from baselines.derived import CPU
 from baselines.record import GpuState
 from perf_tests.nvml import Nvml
@@ -54,8 +55,8 @@ class Device(Protocol):
 class CudaDevice:
     """The first visible GPU.
 
-    Raises SpecError where the registry does not know it: without a datasheet
-    there is no bound to hold it against.
+    Raises SpecError where the registry does not know it, or where it is not the
+    whole card of its name: without a datasheet there is no bound to hold it against.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,11 @@ class CudaDevice:
         self.torch_device = "cuda:0"
         self.properties: Any = torch.cuda.get_device_properties(0)
         self.spec: GpuSpec = find_gpu(self.properties.name)
+        check_device(
+            self.spec,
+            sm_count=self.properties.multi_processor_count,
+            memory_bytes=self.properties.total_memory,
+        )
         self.key = self.spec.key
         self.nvml = Nvml.of(f"GPU-{self.properties.uuid}")
 
