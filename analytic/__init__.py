@@ -5,11 +5,12 @@ Pure: no torch, no pytest, no files written. See analytic/README.md.
 
 from analytic.bound import Bound, case_bound, least_s, mbu, mfu, pass_bound, sequence_bound
 from analytic.case import Case, Phase
+from analytic.config_file import find_config, load_model, preset_names, read_config
 from analytic.cost import Cost, Operator, case_costs, merged, pass_cost
 from analytic.errors import SpecError
 from analytic.footprint import Footprint, footprint
 from analytic.gpus import GpuSpec, find_gpu, registry
-from analytic.models import ModelSpec, find_config, load_model, preset_names
+from analytic.models import ModelSpec
 from analytic.precision import PRECISIONS, Precision, find_precision
 from analytic.roofs import Ceilings, Roofs
 
@@ -41,6 +42,7 @@ __all__ = [
     "pass_bound",
     "pass_cost",
     "preset_names",
+    "read_config",
     "registry",
     "sequence_bound",
 ]

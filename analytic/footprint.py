@@ -1,15 +1,30 @@
-"""How much memory a case needs: weights, KV cache, activations."""
+"""How much memory a case needs: weights, KV cache, activations; and what fits.
 
-from dataclasses import dataclass
+    total = weights + batch x tokens x KV bytes per token + activations
 
-from analytic.case import Case, Phase
+Activations are the most that eager execution holds at once, read off its tape:
+with a gated MLP three tensors of d_ff a token, or the score matrix where
+attention writes it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from analytic.case import Case
+from analytic.cost import Pass, case_passes
+from analytic.eager import eager_tape
+from analytic.gpus import HOST, GpuSpec
 from analytic.models import ModelSpec
-from analytic.precision import DTYPE_BYTES, Precision
+from analytic.precision import Precision
+
+# Where a search for what fits ends.
+MOST_BATCH, MOST_TOKENS = 2**16, 2**24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """Bytes that a case occupies at its peak, predicted."""
+    """Bytes that a case occupies at its peak, predicted. `kv_bytes` is the whole
+    cache after the case's last pass."""
 
     weight_bytes: int
     kv_bytes: int
@@ -22,39 +37,105 @@ class Footprint:
 
 def resident_weight_bytes(model: ModelSpec, precision: Precision) -> int:
     """All weights as stored, the whole embedding table included."""
-    heads = 1 if model.tied_embeddings else 2
-    rest = heads * model.embedding_params + model.norm_params
-    layer = sum(precision.linear_bytes(rows, cols) for _, rows, cols in model.layer_linears)
-    return model.n_layers * layer + rest * precision.model_bytes
+    linears = sum(count * precision.stored_bytes(linear) for count, linear in model.linears)
+    return linears + (model.param_count - model.linear_params) * precision.model_bytes
 
 
-def footprint(model: ModelSpec, case: Case, precision: Precision, *, materialised_scores: bool) -> Footprint:
-    """The predicted peak of a case under eager execution.
+def kv_bytes_per_token(model: ModelSpec, precision: Precision) -> int:
+    """Bytes that transformers' cache keeps of one token in all layers, windows aside."""
+    elements = sum(stack.count * stack.layer.attention.cached_elements for stack in model.stacks)
+    return elements * precision.kv_bytes
 
-    The cache holds two copies of one layer while `torch.cat` appends to it.
-    Activations: the widest moment is either the gated MLP (gate, up, its
-    activation and their product, beside the residual stream) or, where
-    `materialised_scores` says that attention builds the score matrix (the math
-    path: fp32 scores and their softmax; on sm75 with GQA), the attention. A
-    quantised linear also unpacks one weight matrix.
+
+def cache_bytes(model: ModelSpec, precision: Precision, *, batch: int, tokens: int) -> int:
+    """The cache of `batch` sequences of `tokens` each, windows considered."""
+    elements = sum(
+        stack.count * stack.layer.attention.cached_elements * stack.layer.attention.cached_tokens(tokens)
+        for stack in model.stacks
+    )
+    return batch * elements * precision.kv_bytes
+
+
+def footprint(
+    model: ModelSpec,
+    case: Case,
+    precision: Precision,
+    gpu: GpuSpec | None,
+    *,
+    attention: str = "auto",
+) -> Footprint:
+    """The predicted peak of a case under eager execution on `gpu` (None: a CPU).
+
+    Raises SpecError where `gpu` lacks a dtype, or `attention` cannot run there.
     """
-    q = 1 if case.phase is Phase.DECODE else case.length
-    tokens = case.batch * q
-    final_len = case.length + (case.output_len or (1 if case.phase is Phase.DECODE else 0))
-    held = model.cached_tokens(final_len)
-    layer_kv = 2 * case.batch * held * model.d_kv * precision.kv_bytes
-    width = DTYPE_BYTES[precision.model]
-    mlp = (4 * model.d_ff + 3 * model.d_model) * tokens * width
-    scores = 0
-    if materialised_scores:
-        attended = max(held, q)  # a prefill past the sliding window still scores all its tokens
-        scores = 2 * case.batch * model.n_heads * q * attended * DTYPE_BYTES["fp32"]
-        scores += 2 * case.batch * model.d_q * attended * DTYPE_BYTES["fp32"]  # K, V repeated, fp32
-    unpacked = 0
-    if precision.quantised:
-        unpacked = max(rows * cols for _, rows, cols in model.layer_linears) * width
+    passes = case_passes(case)
+    last = passes[-1]
+    tokens = last.context_len + last.new_tokens
+    # The first pass has the largest activations, the last the largest cache.
+    ends = {passes[0], last}
+    # Elsewhere SDPA is taken to have a fused kernel, as it has on a CPU.
+    taped = gpu if gpu is not None and gpu.nvidia else HOST
+    activations = max(_activations(model, p, precision, taped, attention) for p in ends)
     return Footprint(
         weight_bytes=resident_weight_bytes(model, precision),
-        kv_bytes=layer_kv * (model.n_layers + 1),
-        activation_bytes=max(mlp, scores) + unpacked,
+        kv_bytes=cache_bytes(model, precision, batch=case.batch, tokens=tokens),
+        activation_bytes=activations,
     )
+
+
+def _activations(model: ModelSpec, shape: Pass, precision: Precision, gpu: GpuSpec, attention: str) -> int:
+    return eager_tape(model, shape, precision, gpu, attention=attention).peak_bytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A case on a GPU: what it needs of `usable_bytes`, the largest batch at its
+    length and the longest length at its batch that would fit; 0 where none does."""
+
+    need: Footprint
+    usable_bytes: int
+    largest_batch: int
+    longest: int
+
+    @property
+    def left_bytes(self) -> int:
+        return self.usable_bytes - self.need.total_bytes
+
+    @property
+    def fits(self) -> bool:
+        return self.left_bytes >= 0
+
+
+def fit(model: ModelSpec, case: Case, precision: Precision, gpu: GpuSpec, *, attention: str = "auto") -> Fit:
+    """Whether a case fits into what a GPU offers, and what else would."""
+    usable = int(gpu.usable_bytes)
+
+    def holds(changed: Case) -> bool:
+        need = footprint(model, changed, precision, gpu, attention=attention)
+        return need.total_bytes <= usable
+
+    return Fit(
+        need=footprint(model, case, precision, gpu, attention=attention),
+        usable_bytes=usable,
+        largest_batch=_largest(MOST_BATCH, lambda n: holds(replace(case, batch=n))),
+        longest=_largest(MOST_TOKENS, lambda n: holds(replace(case, length=n))),
+    )
+
+
+def largest_batch(
+    model: ModelSpec, case: Case, precision: Precision, gpu: GpuSpec, *, attention: str = "auto"
+) -> int:
+    """The largest batch of a case that fits; 0 where not even one sequence does."""
+    return fit(model, case, precision, gpu, attention=attention).largest_batch
+
+
+def _largest(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest n up to `most` that holds, given that all below it do; 0 for none."""
+    low, high = 0, 1
+    while high <= most and holds(high):
+        low, high = high, 2 * high
+    high = min(high, most + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

@@ -58,3 +58,17 @@ def spread(value: float, sd: float | None) -> str:
 def tera(value: float) -> str:
     """A count or rate in 1e12, without its unit, for a column or an axis that names it."""
     return f"{value / 1e12:.3g}"
+
+
+def interval(low_s: float, typical_s: float, high_s: float) -> str:
+    """An estimated time and between what it lies, in one unit and to the digits it
+    deserves: "22.1 ms (11.1–44.2)"; without brackets where the ends meet."""
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+    factor, unit = next((u for u in units if typical_s >= u[0]), units[-1])
+    low, typical, high = (_three(value / factor) for value in (low_s, typical_s, high_s))
+    return f"{typical} {unit}" if low == high else f"{typical} {unit} ({low}–{high})"
+
+
+def _three(value: float) -> str:
+    """To three digits, never in powers of ten."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""python -m reports render RUN: a stored run's figures and summary, drawn anew."""
+"""python -m reports COMMAND: a stored run drawn anew, or the model's bounds as a picture."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.run import RunFolder
+from reports import heatmap_command
 from reports.render import render
 
 
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         "folder", metavar="RUN", type=Path, help="a run's folder, such as runs/<time>-<commit>"
     )
     command.set_defaults(run=_render)
+    heatmap_command.add(commands)
     return parser
 
 

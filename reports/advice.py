@@ -2,10 +2,20 @@
 and held against what the run itself measured of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from analytic import Phase, find_gpu, text
-from analytic.whatif import NO_GAIN, Observed, Option, Outlook, batch_option, options, other_gpus
+from analytic import Case, Phase, find_gpu, text
+from analytic.whatif import (
+    NO_GAIN,
+    Observation,
+    Option,
+    Outlook,
+    Present,
+    batch_option,
+    options,
+    other_gpus,
+    present,
+)
 from baselines.derived import CPU, Derived
 from reports.markdown import code, escape, table
 
@@ -14,16 +24,27 @@ from reports.markdown import code, escape, table
 class Advice:
     """The options for one case, best first. `measured` maps a changed case's id
     to the throughput ratio that this run saw where it holds that case too;
-    `quickest_s` is the shortest wall of any pass of the phase."""
+    `idle_batch` says where a larger batch of a like case gained nothing, empty
+    where none did; `quickest_s` is the shortest wall of any pass of the phase."""
 
     derived: Derived
+    now: Present
     options: tuple[Option, ...]
     gpus: tuple[Outlook, ...]
     measured: dict[str, float]
+    idle_batch: str
     quickest_s: float
 
     def measured_gain(self, option: Option) -> float | None:
         return None if option.case is None else self.measured.get(option.case.id)
+
+    def refuted(self, option: Option) -> str:
+        """Why this run speaks against a predicted gain; empty where it does not."""
+        gain = self.measured_gain(option)
+        if gain is not None:
+            return f"this run measured {text.ratio(gain)}" if gain <= NO_GAIN else ""
+        case = option.case
+        return self.idle_batch if case is not None and case.batch > self.now.case.batch else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +56,17 @@ class BatchStep:
     predicted: float | None
 
 
-def observed_of(derived: Derived) -> Observed:
+def present_of(derived: Derived) -> Present:
     record = derived.record
-    return Observed(
-        model=record.model,
-        case=record.case,
-        roofs=derived.roofs,
+    return present(
+        record.model,
+        record.case,
         gpu=None if record.gpu == CPU else find_gpu(record.gpu),
-        wall_s=derived.wall_s,
-        device_s=derived.device_s,
-        launch_bound=derived.regime == "launch",
+        roofs=derived.roofs,
+        ceilings=record.ceilings,
+        observation=Observation(
+            wall_s=derived.wall_s, device_s=derived.device_s, launch_bound=derived.regime == "launch"
+        ),
     )
 
 
@@ -60,15 +82,35 @@ def advise(derived: Sequence[Derived], phase: Phase) -> Advice | None:
     chosen = representative(derived, phase)
     if chosen is None:
         return None
-    observed = observed_of(chosen)
+    now = present_of(chosen)
     rates = {d.record.case.id: d.tokens_per_s for d in derived if d.record.model == chosen.record.model}
     return Advice(
         derived=chosen,
-        options=options(observed),
-        gpus=other_gpus(observed),
+        now=now,
+        options=options(now),
+        gpus=other_gpus(now),
         measured={case_id: rate / chosen.tokens_per_s for case_id, rate in rates.items()},
+        idle_batch=_idle_batch(derived, chosen),
         quickest_s=min(d.wall_s for d in derived if d.record.case.phase is phase),
     )
+
+
+def _idle_batch(derived: Sequence[Derived], chosen: Derived) -> str:
+    """Where this run saw a larger batch gain nothing, in words: in the series of the
+    chosen case, or without one at another length."""
+    own = chosen.record.case
+    series = [steps for steps in batch_series(derived) if _alike(steps[0].derived.record.case, own)]
+    series = [steps for steps in series if steps[0].derived.record.case.length == own.length] or series
+    idle = [step for steps in series for step in steps[1:] if step.measured <= NO_GAIN]
+    if not idle:
+        return ""
+    least = min(idle, key=lambda step: step.measured)
+    case = least.derived.record.case
+    return f"this run measured {text.ratio(least.measured)} at batch {case.batch} ({case.id})"
+
+
+def _alike(one: Case, other: Case) -> bool:
+    return replace(one, batch=other.batch, length=other.length, why="") == replace(other, why="")
 
 
 def batch_series(derived: Sequence[Derived]) -> tuple[tuple[BatchStep, ...], ...]:
@@ -84,12 +126,12 @@ def batch_series(derived: Sequence[Derived]) -> tuple[tuple[BatchStep, ...], ...
 
 def _steps(group: Sequence[Derived]) -> tuple[BatchStep, ...]:
     first = group[0]
-    observed = observed_of(first)
+    now = present_of(first)
     return tuple(
         BatchStep(
             derived=d,
             measured=d.tokens_per_s / first.tokens_per_s,
-            predicted=1.0 if d is first else batch_option(observed, d.record.case.batch).gain,
+            predicted=1.0 if d is first else batch_option(now, d.record.case.batch).gain,
         )
         for d in group
     )
@@ -98,18 +140,16 @@ def _steps(group: Sequence[Derived]) -> tuple[BatchStep, ...]:
 def recommendations(advice: Advice) -> str:
     """A numbered list of what gains; then what this run has refuted, what gains
     nothing, and what cannot be done."""
-    gaining = [o for o in advice.options if o.gains and not _refuted(advice, o)]
+    gaining = [o for o in advice.options if o.gains and not advice.refuted(o)]
+    refuted = [o for o in advice.options if o.gains and advice.refuted(o)]
     groups = (
-        (
-            "Predicted, but refuted by this run:",
-            [o for o in advice.options if o.gains and _refuted(advice, o)],
-        ),
+        ("Predicted, but refuted by this run:", refuted),
         ("No gain:", [o for o in advice.options if o.gain is not None and not o.gains]),
         ("Not possible here, or not known:", [o for o in advice.options if o.gain is None]),
     )
     lines = [
-        f"{i}. **{escape(o.name)}: {text.ratio(o.gain)}** the throughput predicted, a pass in "
-        f"{text.seconds(o.wall_s)}{_seen(advice, o)}. {_sentence(o.reason)}"
+        f"{i}. **{escape(o.name)}: {text.ratio(o.gain)}** the throughput by the {o.basis}, {_pass(o)}"
+        f"{_seen(advice, o)}. {_sentence(o.reason)}"
         for i, o in enumerate(gaining, start=1)
     ]
     if not gaining:
@@ -125,14 +165,22 @@ def _item(advice: Advice, option: Option) -> str:
     return f"- {escape(option.name)}:{predicted} {_sentence(option.reason)}"
 
 
-def _refuted(advice: Advice, option: Option) -> bool:
-    gain = advice.measured_gain(option)
-    return gain is not None and gain <= NO_GAIN
+def _pass(option: Option) -> str:
+    """What a pass then takes: by estimate, and at the least."""
+    least = f"bound {text.seconds(option.lower_s)}"
+    if option.wall is None:
+        return least
+    wall = option.wall
+    takes = f"a pass in {text.interval(wall.low_s, wall.typical_s, wall.high_s)}, {least}"
+    slower = option.pace is not None and option.pace < 1 / NO_GAIN
+    return f"{takes}, each sequence at {text.ratio(option.pace)} its pace" if slower else takes
 
 
 def _seen(advice: Advice, option: Option) -> str:
     gain = advice.measured_gain(option)
-    return "" if gain is None else f"; this run measured {text.ratio(gain)}"
+    said = "" if gain is None else f"this run measured {text.ratio(gain)}"
+    said = said or (advice.refuted(option) if option.gains else "")
+    return f"; {said}" if said else ""
 
 
 def _sentence(reason: str) -> str:
@@ -169,10 +217,17 @@ def gpu_table(advices: Sequence[Advice]) -> str:
     return table(headers, rows, left=(0, *notes))
 
 
+def _interval(outlook: Outlook) -> str:
+    wall = outlook.wall
+    if wall is None:
+        return text.seconds(None)
+    return text.interval(wall.low_s, wall.typical_s, wall.high_s)
+
+
 def _gpu_cells(outlook: Outlook) -> tuple[str, ...]:
     return (
         text.seconds(outlook.lower_s),
-        text.seconds(outlook.wall_s),
+        _interval(outlook),
         text.ratio(outlook.speedup),
         escape(outlook.note),
     )

@@ -107,8 +107,8 @@ def _finding(group: Sequence[Verdict], reason: str) -> str:
 def _advice(derived: Sequence[Derived]) -> str:
     """The ranked options for one decode and one prefill case, named as chosen."""
     limits = (
-        "Predicted at the same achieved fraction of the bound, with the host as it is "
-        "(`analytic/whatif.py` says what that leaves out)."
+        "Estimates of eager execution, scaled by what was measured, with the host as it is; in brackets "
+        "between what a time is expected to lie (`analytic/whatif` says what that leaves out)."
     )
     parts = [limits]
     for phase in (Phase.DECODE, Phase.PREFILL):

@@ -9,7 +9,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from analytic import Phase, registry
-from analytic.whatif import Option, options, other_gpus
 from baselines.derived import Derived
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
@@ -17,7 +16,7 @@ from baselines.verdict import Status, Verdict, not_measured
 from perf_tests.selftests.records import derived, record, run_folder, run_info
 from reports import breakdown, roofline
 from reports.__main__ import main
-from reports.advice import advise, batch_series, observed_of, recommendations
+from reports.advice import Advice, advise, batch_series, present_of, recommendations
 from reports.generation import generations
 from reports.render import render
 from reports.summary import summarise
@@ -79,13 +78,10 @@ def one(what: Record) -> Derived:
     return found
 
 
-def advised(what: Record) -> tuple[Option, ...]:
-    return options(observed_of(one(what)))
-
-
-def gain(found: Sequence[Option], name: str) -> float | None:
-    (option,) = (o for o in found if o.name == name)
-    return option.gain
+def advice(records: Sequence[Record]) -> Advice:
+    found = advise(derived(records), Phase.DECODE)
+    assert found is not None
+    return found
 
 
 class TestRoofline:
@@ -259,102 +255,6 @@ class TestTables:
         assert case_table([one(PREFILL)], []).split("\n")[2].endswith("not judged |")
 
 
-class TestWhatIf:
-    """The order of advice follows from GPU, batch and regime."""
-
-    def test_a_launch_bound_h100_gains_by_batch_and_graphs_and_not_by_nf4(self) -> None:
-        found = advised(LAUNCH_BOUND)
-
-        assert gain(found, "batch 8") == pytest.approx(8.0)
-        assert gain(found, "CUDA graphs (or a compiled engine)") == pytest.approx(35 / 8)
-        assert gain(found, "nf4 weights") == pytest.approx(1.0)
-        names = [o.name for o in found if o.gains]
-        assert names[0].startswith("batch")
-        assert "CUDA graphs (or a compiled engine)" in names
-        assert not [n for n in names if n.endswith("weights")]
-
-    def test_a_memory_bound_t4_gains_by_nf4_and_not_by_graphs(self) -> None:
-        t4 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
-        found = advised(t4)
-
-        # 14.29 GB against 4.256 GB, both over 320 GB/s.
-        assert gain(found, "nf4 weights") == pytest.approx(14.2885 / 4.2560, rel=1e-3)
-        assert gain(found, "CUDA graphs (or a compiled engine)") == 1.0
-        assert gain(found, "batch 2") == pytest.approx(2 * 14.2885 / 14.3556, rel=1e-3)
-        assert [o.name for o in found if o.gains] == [
-            "batch 8",
-            "batch 4",
-            "nf4-dq weights",
-            "nf4 weights",
-            "batch 2",
-            "int8 weights",
-        ]
-
-    def test_a_larger_batch_turns_the_order_round(self) -> None:
-        """Once the KV cache fills the memory, lighter weights are what is left."""
-        one_user = advised(record("decode-b1-c2048-fp16-eager", wall_s=0.0082, device_s=0.008))
-        many = advised(record("decode-b128-c2048-fp16-eager", wall_s=0.0352, device_s=0.035))
-
-        assert one_user[0].name == "batch 128"
-        assert many[0].name == "nf4-dq weights"
-        # 14.2 GB of weights and 34.4 GB of KV against 3.9 and 34.4 GB.
-        assert many[0].gain == pytest.approx(48.60 / 38.24, rel=1e-3)
-        assert [(o.gain, o.reason) for o in many if o.name == "batch 256"] == [
-            (None, "does not fit: needs 85.42 GB of 80 GB")
-        ]
-
-    def test_batches_end_where_memory_does(self) -> None:
-        one_user = record("decode-b1-c2048-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
-        (last,) = (o for o in advised(one_user) if o.name.startswith("batch"))
-        two_users = record("decode-b2-c2048-fp16-eager", gpu="t4", wall_s=0.063, device_s=0.062)
-        (beyond,) = (o for o in advised(two_users) if o.name.startswith("batch"))
-
-        assert (last.name, last.gains) == ("batch 2", True)
-        assert last.reason.endswith("needs 15.17 GB of 16 GB, the largest power of two that fits")
-        assert (beyond.name, beyond.gain) == ("batch 4", None)
-        assert beyond.reason == "does not fit: needs 15.86 GB of 16 GB"
-
-    def test_a_heavier_step_leaves_the_launching_floor(self) -> None:
-        """Kernels beyond the wall set the pace again."""
-        nearly = record("decode-b128-c512-fp16-eager", wall_s=0.020, device_s=0.0158)
-
-        # 22.81 GB become 31.40 GB: the kernels take 21.8 ms of what were 20.
-        assert gain(advised(nearly), "batch 256") == pytest.approx(2 * 20 / (15.8 * 31.40 / 22.81), rel=1e-3)
-
-    def test_without_device_time_nothing_is_said_of_graphs(self) -> None:
-        found = advised(record("decode-b1-c512-fp16-eager", wall_s=0.035))
-
-        assert gain(found, "CUDA graphs (or a compiled engine)") is None
-
-    def test_other_gpus_by_bandwidth_and_refusals(self) -> None:
-        t4 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
-        rows = {o.gpu: o for o in other_gpus(observed_of(one(t4)))}
-
-        assert set(rows) == {gpu.key for gpu in registry()}
-        assert rows["h100-sxm"].speedup == pytest.approx(3350 / 320)
-        assert rows["t4"].speedup == 1.0
-
-        bf16 = record("decode-b1-c512-bf16-eager", wall_s=0.0085, device_s=0.008)
-        assert {o.gpu: o.note for o in other_gpus(observed_of(one(bf16)))}["t4"] == "no bf16 units"
-
-        big = record("prefill-b8-p2048-fp16-eager", wall_s=0.6, device_s=0.59)
-        assert "does not fit" in {o.gpu: o.note for o in other_gpus(observed_of(one(big)))}["t4"]
-
-    def test_a_launch_bound_case_is_no_faster_on_a_faster_gpu(self) -> None:
-        rows = {o.gpu: o for o in other_gpus(observed_of(one(LAUNCH_BOUND)))}
-
-        assert rows["h200"].wall_s == 0.035
-        assert rows["h200"].note == "the host's 35.000 ms of launching is the floor"
-        assert rows["t4"].wall_s == pytest.approx(0.008 * 3350 / 320)
-
-    def test_the_gpu_it_ran_on_shows_what_was_measured(self) -> None:
-        """Also where the footprint says that it could not have fitted."""
-        t4 = record("prefill-b1-p2048-fp16-eager", gpu="t4", wall_s=1.1, device_s=1.09)
-        rows = {o.gpu: o for o in other_gpus(observed_of(one(t4)))}
-
-        assert rows["t4"].wall_s == 1.1
-
-
 class TestAdvice:
     def test_the_longest_case_of_the_smallest_batch_is_advised_on(self) -> None:
         run = derived(
@@ -364,25 +264,44 @@ class TestAdvice:
                 record("decode-b8-c4000-fp16-eager", device_s=0.008),
             ]
         )
-        advice = advise(run, Phase.DECODE)
+        found = advise(run, Phase.DECODE)
 
-        assert advice is not None
-        assert advice.derived.record.case.id == "decode-b1-c2048-fp16-eager"
+        assert found is not None
+        assert found.derived.record.case.id == "decode-b1-c2048-fp16-eager"
         assert advise(run, Phase.PREFILL) is None
 
     def test_what_the_run_refutes_is_not_recommended(self) -> None:
         fp16 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
         nf4 = record("decode-b1-c512-nf4-eager", gpu="t4", wall_s=0.122, device_s=0.120)
-        advice = advise(derived([fp16, nf4]), Phase.DECODE)
-        assert advice is not None
-        said = recommendations(advice)
+        recommended, refuted = recommendations(advice([fp16, nf4])).split("refuted by this run:")
 
-        assert "1. **batch 8: 7.74×**" in said
-        assert "2. **batch 4: 3.94×**" in said
-        assert "3. **nf4-dq weights: 3.64×**" in said
-        assert "4. **batch 2: 1.99×**" in said
-        refuted = said.split("refuted by this run:")[1]
-        assert "- nf4 weights: 3.36× predicted; this run measured 0.50×." in refuted
+        assert "**batch 8: 3.54×** the throughput by the estimate" in recommended
+        assert "**nf4-dq weights" in recommended
+        assert "nf4 weights" not in recommended
+        assert "- nf4 weights: 2.21× predicted; this run measured 0.50×." in refuted
+
+    def test_a_batch_that_gained_nothing_demotes_the_others(self) -> None:
+        """Of the same length where there is a series, else of another."""
+        single = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        idle = record("decode-b8-c512-fp16-eager", gpu="t4", wall_s=0.500, device_s=0.490)
+        longer = record("decode-b1-c2048-fp16-eager", gpu="t4", wall_s=0.080, device_s=0.079)
+
+        for run in ([single, idle], [single, idle, longer]):
+            recommended, refuted = recommendations(advice(run)).split("refuted by this run:")
+            assert "batch" not in recommended
+            assert "this run measured 0.98× at batch 8 (decode-b8-c512-fp16-eager)" in refuted
+
+    def test_a_batch_that_gained_is_still_recommended(self) -> None:
+        single = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
+        more = record("decode-b8-c512-fp16-eager", gpu="t4", wall_s=0.150, device_s=0.149)
+
+        assert "**batch 12" in recommendations(advice([single, more])).split("refuted by this run:")[0]
+
+    def test_predictions_are_scaled_by_the_record(self) -> None:
+        now = present_of(one(LAUNCH_BOUND))
+
+        assert (now.wall_s, now.device_s, now.launch_bound) == (0.035, 0.008, True)
+        assert now.ceilings == LAUNCH_BOUND.ceilings
 
     def test_batch_scaling_is_held_against_the_prediction(self) -> None:
         run = derived(
@@ -457,9 +376,10 @@ class TestSummary:
             section(summary(what), "What would help").split("No gain:") for what in (LAUNCH_BOUND, t4)
         )
 
-        assert "**CUDA graphs" in on_h100[0]
+        assert on_h100[0].index("**compiled engine") < on_h100[0].index("**CUDA graphs")
         assert "- nf4 weights: 1.00× predicted" in on_h100[1]
-        assert "3. **nf4-dq weights: 3.64×**" in on_t4[0]
+        assert "**nf4 weights: 2.21×**" in on_t4[0]
+        assert "sm75 + GQA + no mask → math" in on_t4[0]
         assert "- CUDA graphs" in on_t4[1]
 
     def test_a_cpu_run_promises_no_gpu_time(self) -> None:

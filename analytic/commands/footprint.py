@@ -1,0 +1,65 @@
+"""python -m analytic footprint: the memory that a case needs, and what would fit."""
+
+import argparse
+import json
+
+from analytic import text
+from analytic.commands import Subparsers
+from analytic.commands.arguments import Asked, add_case, read_case
+from analytic.errors import SpecError
+from analytic.footprint import Fit, fit, kv_bytes_per_token
+
+
+def add(commands: Subparsers) -> None:
+    parser = commands.add_parser("footprint", help="the memory that a case needs, and what would fit")
+    add_case(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object, SI units")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    asked = read_case(options)
+    if asked.cached:
+        raise SpecError("--cached is not for footprint: ask for the whole prompt, or for a decode step")
+    found = fit(asked.model, asked.case, asked.precision, asked.gpu, attention=asked.attention)
+    if options.json:
+        print(json.dumps(_as_json(asked, found), indent=2))
+    else:
+        _print(asked, found)
+
+
+def _as_json(asked: Asked, found: Fit) -> dict[str, object]:
+    return {
+        "model": asked.model.name,
+        "gpu": asked.gpu.key,
+        "case": asked.case.id,
+        "weight_bytes": found.need.weight_bytes,
+        "kv_bytes": found.need.kv_bytes,
+        "kv_bytes_per_token": kv_bytes_per_token(asked.model, asked.precision),
+        "activation_bytes": found.need.activation_bytes,
+        "total_bytes": found.need.total_bytes,
+        "usable_bytes": found.usable_bytes,
+        "left_bytes": found.left_bytes,
+        "fits": found.fits,
+        "largest_batch": found.largest_batch,
+        "longest": found.longest,
+    }
+
+
+def _print(asked: Asked, found: Fit) -> None:
+    need, per_token = found.need, kv_bytes_per_token(asked.model, asked.precision)
+    print(f"{asked.model.name} on {asked.gpu.key}: {asked.case.id}")
+    left = text.gib(abs(found.left_bytes))
+    verdict = f"fits, {left} left" if found.fits else f"does not fit: {left} too much"
+    length = "context" if asked.case.phase.value == "decode" else "prompt"
+    for name, value in (
+        ("weights", text.gib(need.weight_bytes)),
+        ("KV cache", f"{text.gib(need.kv_bytes)} ({text.scaled(per_token, 'B')} a token)"),
+        ("activations", f"{text.gib(need.activation_bytes)} at the peak, estimated"),
+        ("total", f"{text.gib(need.total_bytes)} = weights + batch x tokens x KV + activations"),
+        ("usable", text.gib(found.usable_bytes)),
+        ("verdict", verdict),
+        ("largest batch", str(found.largest_batch or "none")),
+        (f"longest {length}", f"{found.longest or 'none'}" + (" tokens" if found.longest else "")),
+    ):
+        print(f"  {name:<16} {value}")
