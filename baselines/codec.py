@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from analytic import SpecError
 from baselines.record import SCHEMA
+from baselines.upgrades import upgraded
 
 T = TypeVar("T")
 
@@ -106,9 +107,9 @@ def _shown(data: Any) -> str:
 
 
 def read(kind: type[T], path: Path) -> T:
-    """The `kind` that the JSON file at `path` holds.
+    """The `kind` that the JSON file at `path` holds, upgraded from an older schema.
 
-    Raises FormatError that names the file: not readable, not JSON, of another
+    Raises FormatError that names the file: not readable, not JSON, of a newer
     schema, or a field that does not fit.
     """
     try:
@@ -127,8 +128,8 @@ def read(kind: type[T], path: Path) -> T:
     if schema < 1:
         raise FormatError(f"{path}: schema {schema} never existed")
     try:
-        return from_json(kind, data)
-    except (FormatError, RecursionError) as error:
+        return from_json(kind, upgraded(kind, data))
+    except (FormatError, SpecError, RecursionError) as error:
         raise FormatError(f"{path}: {error}") from error
 
 

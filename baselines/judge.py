@@ -17,6 +17,9 @@ from baselines.verdict import Finding, Status, Verdict
 # cap is not among them: during prefill on a T4 it is normal.
 SPOILING_REASONS = ("hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake")
 
+# How far a predicted peak of memory may be off before it is said.
+MEMORY_TOLERANCE = 0.05
+
 
 def judge(
     run: Sequence[Derived],
@@ -38,7 +41,12 @@ def judge(
     verdicts = []
     for derived in run:
         case_id = derived.record.case.id
-        findings = [*_validity(derived), *_physics(derived), *_expectation(derived, bands)]
+        findings = [
+            *_validity(derived),
+            *_physics(derived),
+            *_expectation(derived, bands),
+            *_memory(derived),
+        ]
         if case_id in damaged:
             findings.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
         else:
@@ -89,6 +97,18 @@ def _physics(derived: Derived) -> list[Finding]:
         for clock, measured_s in clocks
         if measured_s is not None and measured_s < derived.least_s
     ]
+
+
+def _memory(derived: Derived) -> list[Finding]:
+    """The plan lets a case run by its predicted peak: a prediction that is off is said."""
+    memory = derived.record.measurement.memory
+    if memory.peak_bytes is None:
+        return []
+    error = memory.predicted_bytes / memory.peak_bytes - 1
+    if abs(error) <= MEMORY_TOLERANCE:
+        return []
+    peaks = f"peak memory {text.gib(memory.peak_bytes)}, {text.gib(memory.predicted_bytes)} predicted"
+    return [Finding(status=Status.WARN, text=f"{peaks}: {text.signed_percent(error)} off")]
 
 
 def _expectation(derived: Derived, bands: Sequence[Band]) -> list[Finding]:

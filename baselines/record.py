@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from analytic import Case, Ceilings, ModelSpec, SpecError
 
-# The schema of records, run files and baselines, with its history. A file of
-# another schema is refused by name; upgrades go where files are read (codec.py).
+# The schema of records, run files and baselines, with its history. A file of an
+# older one is upgraded where it is read (upgrades.py), one of a newer is refused.
 #   1  2026-11  first
-SCHEMA = 1
+#   2  2026-11  models of several families, nested by kind of layer; launch_gap_s in ceilings
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

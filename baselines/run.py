@@ -4,12 +4,15 @@ run.json            when, from which commit, the plan, what was skipped and why
 records/<case>.json written as each case ends, so a crash keeps the rest
 verdicts.json       the verdicts that were given
 records.csv         one line a case, for spreadsheets
+ceilings.json       what the machine reached, for `python -m analytic ceilings`; never read here
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analytic import Case, Ceilings
+from analytic.ceilings_file import NAME as CEILINGS
+from analytic.ceilings_file import as_json
 from baselines import codec
 from baselines.codec import FormatError
 from baselines.record import SCHEMA, Record
@@ -96,6 +99,9 @@ class RunFolder:
         read = [codec.read(Record, p) for p in sorted((self.path / "records").glob("*.json"))]
         order = {p.case.id: i for i, p in enumerate(self.info().planned)}
         return tuple(sorted(read, key=lambda r: order.get(r.case.id, len(order))))
+
+    def write_ceilings(self, ceilings: Ceilings) -> None:
+        codec.write(as_json(ceilings), self.path / CEILINGS)
 
     def write_verdicts(self, verdicts: Verdicts) -> None:
         codec.write(verdicts, self.path / "verdicts.json")

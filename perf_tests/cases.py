@@ -1,41 +1,40 @@
-"""The cases of each lane, read from cases.toml."""
+"""The cases of each lane: those of cases.toml, or of the file that --perf-cases names."""
 
-import tomllib
+from dataclasses import replace
 from functools import cache
-from itertools import product
 from pathlib import Path
-from typing import Any
 
-from analytic import Case, Phase
+from analytic import Case, load_model
+from perf_tests.case_file import LANES, LaneCases, read_case_file
+
+__all__ = ["LANES", "TABLE", "default_model", "lane_cases"]
 
 TABLE = Path(__file__).parent / "cases.toml"
-LANES = ("cpu", "gpu")
 
 
 @cache
-def _table() -> dict[str, Any]:
-    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
+def _default() -> dict[str, LaneCases]:
+    return read_case_file(TABLE)
 
 
-def default_model(lane: str) -> str:
-    return _table()[lane]["model"]
+def default_model(lane: str, *, file: Path | None = None) -> str:
+    """The model that a lane measures, as `file` or else cases.toml names it.
+
+    Raises SpecError for a file that cannot be used.
+    """
+    own = _default() if file is None else read_case_file(file)
+    return own.get(lane, _default()[lane]).model
 
 
-@cache
-def lane_cases(lane: str, *, model: str | None = None) -> tuple[Case, ...]:
-    """Every case of a lane, on its own model or on the one named."""
-    table = _table()[lane]
-    return tuple(
-        Case(
-            model=model or table["model"],
-            phase=Phase(block["phase"]),
-            batch=batch,
-            length=length,
-            output_len=block.get("output_len"),
-            precision=precision,
-            why=block["why"],
-        )
-        for precision in table["precisions"]
-        for block in table["cases"]
-        for batch, length in product(block["batches"], block["lengths"])
-    )
+def lane_cases(lane: str, *, model: str | None = None, file: Path | None = None) -> tuple[Case, ...]:
+    """Every case of a lane, on its own model or on the one named. A `file` takes
+    the place of cases.toml: a lane that it leaves out has no case.
+
+    Raises SpecError for a file that cannot be used, or that names an unknown model.
+    """
+    table = (_default() if file is None else read_case_file(file)).get(lane)
+    if table is None:
+        return ()
+    # In ids and folders a model that is given by its path has its own name.
+    name = model or load_model(table.model).name
+    return tuple(replace(case, model=name) for case in table.cases)

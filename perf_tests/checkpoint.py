@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analytic import Precision, SpecError, find_config, load_model
-from analytic.models import ModelSpec, read_config
+from analytic import ModelSpec, Precision, SpecError, find_config, load_model, read_config
 from perf_tests.quantisation import quantisation, torch_dtype
 from perf_tests.random_weights import build
 

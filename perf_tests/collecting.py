@@ -5,6 +5,7 @@ Measure items make records and fail only where measuring failed; verdict items
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,15 +45,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _planned(config: pytest.Config) -> list[Planned]:
-    """The cases of a stored run, else those of every lane."""
+    """The cases of a stored run, else those of every lane, by --perf-cases or cases.toml."""
     perf = state(config)
     if perf.stored and perf.folder is not None:
         return list(perf.folder.info().planned)
     try:
-        name = _model_name(config)
-        return [Planned(case=c, lane=lane) for lane in LANES for c in lane_cases(lane, model=name)]
+        name, file = _model_name(config), case_file(config)
+        return [Planned(case=c, lane=lane) for lane in LANES for c in lane_cases(lane, model=name, file=file)]
     except SpecError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def case_file(config: pytest.Config) -> Path | None:
+    """The file of cases that --perf-cases names; None for cases.toml."""
+    given = config.getoption("--perf-cases")
+    return Path(given) if given is not None else None
 
 
 def _model_name(config: pytest.Config) -> str | None:
@@ -67,7 +74,8 @@ def _model_name(config: pytest.Config) -> str | None:
 
 def case_of(item: pytest.Item) -> Case | None:
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("case") if callspec else None
+    case = callspec.params.get("case") if callspec else None
+    return case if isinstance(case, Case) else None
 
 
 def lane_of(item: pytest.Item) -> str:
@@ -82,6 +90,14 @@ def is_verdict(item: pytest.Item) -> bool:
     return item.get_closest_marker(VERDICT_MARK) is not None
 
 
+def _drop_without_case(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What pytest makes of a phase without a case is an item that measures nothing."""
+    empty = [i for i in items if (is_measure(i) or is_verdict(i)) and case_of(i) is None]
+    if empty:
+        config.hook.pytest_deselected(items=empty)
+        items[:] = [item for item in items if item not in empty]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Measure items by lane and precision, so that a model is loaded once; verdicts last."""
@@ -94,6 +110,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return (0,)
         return (1, LANES.index(lane_of(item)), case.precision, tuple(Phase).index(case.phase))
 
+    _drop_without_case(config, items)
     items.sort(key=place)
     measured = [item for item in items if is_measure(item)]
     if not measured:

@@ -95,14 +95,18 @@ def _filled_cache(model: Any, spec: ModelSpec, case: Case, device: Device) -> An
 
     cache = DynamicCache(config=model.config)
     generator = torch.Generator(device=device.torch_device).manual_seed(INPUT_SEED)
-    shape = (case.batch, spec.n_kv_heads, case.length, spec.d_head)
     with torch.inference_mode():
         for layer in range(spec.n_layers):
-            keys, values = (
-                torch.randn(shape, generator=generator, dtype=model.dtype, device=device.torch_device)
-                for _ in range(2)
-            )
-            cache.update(keys, values, layer)
+            cached = [
+                torch.randn(
+                    (case.batch, heads, case.length, size),
+                    generator=generator,
+                    dtype=model.dtype,
+                    device=device.torch_device,
+                )
+                for heads, size in spec.attention.cache_shapes
+            ]
+            cache.update(*cached, layer)
     return cache
 
 

@@ -14,17 +14,13 @@ from perf_tests.device import Device, cpu_model
 
 def hard_key(device: Device, spec: ModelSpec, *, checkpoint: str) -> HardKey:
     identity = device.identity()
-    window = f" window{spec.sliding_window}" if spec.sliding_window else ""
     return HardKey(
         device=identity.name,
         device_memory_bytes=identity.memory_bytes,
         power_limit_w=identity.power_limit_w,
         ecc=identity.ecc,
         mig=identity.mig,
-        shapes=(
-            f"L{spec.n_layers} D{spec.d_model} F{spec.d_ff} H{spec.n_heads}/{spec.n_kv_heads}x{spec.d_head} "
-            f"V{spec.vocab_size}{window}{' tied' if spec.tied_embeddings else ''}"
-        ),
+        shapes=spec.shapes,
         checkpoint=checkpoint,
         attention="sdpa",
     )

@@ -14,7 +14,7 @@ from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.verdict import Verdict, not_measured
 from perf_tests.cases import default_model
-from perf_tests.collecting import SAID, case_of, is_measure, lane_of
+from perf_tests.collecting import SAID, case_file, case_of, is_measure, lane_of
 
 HARNESSES = pytest.StashKey[dict[str, Any]]()
 
@@ -52,7 +52,9 @@ def _open_harness(lane: str | None, config: pytest.Config) -> Any:
     if name := config.getoption("--perf-checkpoint"):
         source = checkpoint_source(name)
     else:
-        source = random_source(config.getoption("--perf-model") or default_model(lane))
+        source = random_source(
+            config.getoption("--perf-model") or default_model(lane, file=case_file(config))
+        )
     return Harness(device=open_device(lane), source=source, commit=commit(config.rootpath))
 
 
@@ -102,11 +104,16 @@ def _fresh(path: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _close_harnesses(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Frees the models at the end of the session."""
+    """Frees the models at the end of the session, and keeps the ceilings with the
+    run: of two lanes the GPU's, as a CPU's drift from record to record."""
     yield
-    for opened in pytestconfig.stash.get(HARNESSES, {}).values():
-        if not isinstance(opened, SpecError):
-            opened.close()
+    perf = state(pytestconfig)
+    for _, opened in sorted(pytestconfig.stash.get(HARNESSES, {}).items()):
+        if isinstance(opened, SpecError):
+            continue
+        opened.close()
+        if perf.opened and opened.ceilings is not None:
+            perf.folder.write_ceilings(opened.ceilings)
 
 
 @pytest.fixture

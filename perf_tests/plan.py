@@ -50,24 +50,22 @@ class Machine:
     capacity_bytes: int
     no_quantiser: str | None = None
 
-    @property
-    def materialised_scores(self) -> bool:
-        return self.gpu is not None and not self.gpu.has_flash_attention
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A case on a machine: the peak memory predicted for it, and in `skip` why it
-    cannot run there, with numbers."""
+    """A case on a machine: the peak memory predicted for it, None where its dtype
+    cannot run there, and in `skip` why it cannot, with numbers."""
 
     case: Case
-    footprint_bytes: int
+    footprint_bytes: int | None
     skip: str | None
 
 
 def plan_case(case: Case, model: ModelSpec, machine: Machine) -> Plan:
     precision = find_precision(case.precision)
-    need = footprint(model, case, precision, materialised_scores=machine.materialised_scores)
+    if lacking := _lacking(precision, machine):
+        return Plan(case=case, footprint_bytes=None, skip=lacking)
+    need = footprint(model, case, precision, machine.gpu)
     total = need.total_bytes
     if case.phase is Phase.DECODE:
         # The harness keeps the filled cache beside the one that a step grows.
@@ -75,11 +73,15 @@ def plan_case(case: Case, model: ModelSpec, machine: Machine) -> Plan:
     return Plan(case=case, footprint_bytes=total, skip=_obstacle(precision, total, machine))
 
 
-def _obstacle(precision: Precision, need_bytes: int, machine: Machine) -> str | None:
+def _lacking(precision: Precision, machine: Machine) -> str | None:
     if machine.gpu is not None:
         for dtype in sorted(set(precision.dtypes)):
             if not machine.gpu.supports(dtype):
                 return f"{machine.gpu.key} has no {dtype} units"
+    return None
+
+
+def _obstacle(precision: Precision, need_bytes: int, machine: Machine) -> str | None:
     if precision.quantised and machine.no_quantiser:
         return machine.no_quantiser
     if need_bytes + WORKSPACE_BYTES > machine.capacity_bytes:

@@ -26,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--perf-model", metavar="MODEL", help="measure this model: a preset, a config.json or its folder"
     )
     group.addoption(
+        "--perf-cases",
+        metavar="FILE",
+        help="measure the cases of this TOML file (of the form of perf_tests/cases.toml) instead",
+    )
+    group.addoption(
         "--perf-checkpoint",
         metavar="ID_OR_FOLDER",
         help="load real weights (safetensors) from a folder or a hub id, optionally @REVISION",
@@ -54,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if config.getoption("--perf-model") and config.getoption("--perf-checkpoint"):
         raise pytest.UsageError("--perf-checkpoint brings its own config: leave --perf-model out")
+    if config.getoption("--perf-run") and config.getoption("--perf-cases"):
+        raise pytest.UsageError("--perf-run judges the cases of an earlier run: leave --perf-cases out")
     try:
         arrange_teardown()
         if gpu := config.getoption("--perf-gpu"):

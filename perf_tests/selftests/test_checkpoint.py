@@ -62,7 +62,7 @@ def pickle_only(folder: Path) -> None:
 
 
 def other_architecture(folder: Path) -> None:
-    write_config(folder, model_type="llama", architectures=["LlamaForCausalLM"])
+    write_config(folder, model_type="bert", architectures=["BertForMaskedLM"])
 
 
 def unknown_architecture(folder: Path) -> None:
@@ -83,7 +83,7 @@ def missing(folder: Path) -> None:
         (missing, "there is no such folder"),
         (without_config, "the folder holds no config.json"),
         (pickle_only, r"the folder holds no \*.safetensors"),
-        (other_architecture, "'llama' is not supported; supported: mistral"),
+        (other_architecture, "'bert' is not supported; supported: deepseek_v2, falcon, .*, mistral"),
         (unknown_architecture, "perceptron"),
         (broken_config, "config.json"),
     ],

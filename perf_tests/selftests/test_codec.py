@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from analytic import load_model, preset_names
 from baselines.codec import FormatError, from_json, read, to_json, write, write_text
-from baselines.record import Counts, KernelTime, OperatorTime, Record
+from baselines.record import SCHEMA, Counts, KernelTime, OperatorTime, Record
 from baselines.run import RunInfo, Verdicts
 from baselines.store import Baseline, baseline_of
 from baselines.verdict import Status, Verdict
@@ -90,6 +91,13 @@ class TestRoundTrip:
 
         assert read(Record, stored(cpu, tmp_path)) == cpu
 
+    @pytest.mark.parametrize("model", preset_names())
+    def test_a_model_of_every_family(self, model: str, tmp_path: Path) -> None:
+        """Latent attention, experts, projections, mixed layers: nested as they are."""
+        one = record("decode-b1-c32-fp16-eager", model=model)
+
+        assert read(Record, stored(one, tmp_path)).model == load_model(model)
+
     def test_the_text_is_plain_sorted_json_that_ends_in_a_line(self, tmp_path: Path) -> None:
         text = stored(FULL, tmp_path).read_text(encoding="utf-8")
         data = json.loads(text)
@@ -162,7 +170,7 @@ class TestNotAFile:
     @pytest.mark.parametrize("text", ["[]", "null", "3", '"schema"', '[{"schema": 1}]', "NaN"])
     def test_not_an_object(self, text: str, tmp_path: Path) -> None:
         assert refusal(Record, with_text(tmp_path, text)) == (
-            "no schema number; a file of schema 1 is needed"
+            f"no schema number; a file of schema {SCHEMA} is needed"
         )
 
 
@@ -172,19 +180,19 @@ class TestSchema:
     def test_no_whole_number(self, kind: type, schema: object, tmp_path: Path) -> None:
         path = with_text(tmp_path, json.dumps({"schema": schema}))
 
-        assert refusal(kind, path) == "no schema number; a file of schema 1 is needed"
+        assert refusal(kind, path) == f"no schema number; a file of schema {SCHEMA} is needed"
 
     def test_none(self, tmp_path: Path) -> None:
         path = changed(PLAIN, tmp_path, lambda d: d.pop("schema"))
 
-        assert refusal(Record, path) == "no schema number; a file of schema 1 is needed"
+        assert refusal(Record, path) == f"no schema number; a file of schema {SCHEMA} is needed"
 
-    @pytest.mark.parametrize("schema", [2, 10**30])
+    @pytest.mark.parametrize("schema", [SCHEMA + 1, 10**30])
     def test_newer_even_where_all_else_fits(self, schema: int, tmp_path: Path) -> None:
         path = changed(PLAIN, tmp_path, lambda d: d.update(schema=schema))
 
         assert refusal(Record, path) == (
-            f"schema {schema} is newer than this Roofgate reads (1): update Roofgate"
+            f"schema {schema} is newer than this Roofgate reads ({SCHEMA}): update Roofgate"
         )
 
     @pytest.mark.parametrize("schema", [0, -1])
@@ -192,6 +200,10 @@ class TestSchema:
         path = changed(PLAIN, tmp_path, lambda d: d.update(schema=schema))
 
         assert refusal(Record, path) == f"schema {schema} never existed"
+
+
+def layer_of(data: Any) -> Any:
+    return data["model"]["stacks"][0]["layer"]
 
 
 # What is changed in a record, and what is then said of it.
@@ -231,7 +243,41 @@ BAD_RECORDS: list[tuple[Callable[[Any], object], str]] = [
         ".hard.power_limit_w: float is needed, not 'True' (bool)",
     ),
     (lambda d: d["hard"].update(ecc="yes"), ".hard.ecc: bool is needed, not 'yes' (str)"),
-    (lambda d: d["model"].update(n_layers=True), ".model.n_layers: int is needed, not 'True' (bool)"),
+    # Deep in a nested model.
+    (lambda d: d["model"].update(n_layers=32), ".model.n_layers: no such field in ModelSpec"),
+    (
+        lambda d: d["model"]["stacks"][0].update(count=True),
+        ".model.stacks[0].count: int is needed, not 'True' (bool)",
+    ),
+    (lambda d: d["model"]["stacks"][0].update(count=0), ".model: mistral-7b-v0.1: stacks[0].count is 0"),
+    (lambda d: d["model"].update(stacks=[]), ".model: mistral-7b-v0.1 has no layer"),
+    (lambda d: d["model"].update(stacks={}), ".model.stacks: a list is needed, not '{}' (dict)"),
+    (
+        lambda d: layer_of(d).update(mlp=None),
+        ".model.stacks[0].layer: a layer has either an MLP or experts",
+    ),
+    (
+        lambda d: layer_of(d)["attention"].update(latent=7),
+        ".model.stacks[0].layer.attention.latent: an object is needed, not '7' (int)",
+    ),
+    (
+        lambda d: layer_of(d)["attention"]["inputs"][1].update(rows="1024"),
+        ".model.stacks[0].layer.attention.inputs[1].rows: int is needed, not '1024' (str)",
+    ),
+    (
+        lambda d: layer_of(d)["attention"]["inputs"].append(None),
+        ".model.stacks[0].layer.attention.inputs[3]: an object is needed, not 'None' (NoneType)",
+    ),
+    (lambda d: layer_of(d)["mlp"].pop("down"), ".model.stacks[0].layer.mlp.down: missing"),
+    (lambda d: d["ceilings"].pop("launch_gap_s"), ".ceilings.launch_gap_s: missing"),
+    (
+        lambda d: d["ceilings"].update(launch_gap_s="6e-6"),
+        ".ceilings.launch_gap_s: float is needed, not '6e-6' (str)",
+    ),
+    (
+        lambda d: d["ceilings"].update(launch_gap_s=0),
+        ".ceilings: the launch gap of NVIDIA H100 80GB HBM3 is 0.0 s; a positive time is needed",
+    ),
     (
         lambda d: d["ceilings"].update(gemm_flops_per_s=[1]),
         ".ceilings.gemm_flops_per_s: an object is needed, not '[1]' (list)",

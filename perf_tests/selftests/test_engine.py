@@ -147,7 +147,9 @@ def test_the_filled_cache_has_the_shape_and_noise_of_a_real_one(model: Any, spec
     list(steps(prepare(watched, spec, case("decode-b2-c64"), CpuDevice()), 1))
     keys, values = watched.passes[0]["keys"], watched.passes[0]["values"]
 
-    assert tuple(keys.shape) == tuple(values.shape) == (2, spec.n_kv_heads, 64, spec.d_head)
+    attention = spec.attention
+    assert tuple(keys.shape) == (2, attention.cached_heads, 64, attention.d_qk)
+    assert tuple(values.shape) == (2, attention.cached_heads, 64, attention.d_v)
     assert keys.dtype == model.dtype
     assert keys.std().item() == pytest.approx(1, rel=0.05)
     assert not torch.equal(keys, values)
@@ -258,4 +260,4 @@ def test_a_sliding_window_is_the_models_own(tmp_path: Path) -> None:
     watched = Watched(build(config, find_precision("fp32"), "cpu").eval())
     list(steps(prepare(watched, source.spec, case("decode-b1-c40"), CpuDevice()), 2))
 
-    assert [p["keys"].shape[-2] for p in watched.passes] == [source.spec.cached_tokens(40)] * 2
+    assert [p["keys"].shape[-2] for p in watched.passes] == [source.spec.attention.cached_tokens(40)] * 2

@@ -76,11 +76,37 @@ def test_a_changed_dependency_is_installed(tmp_path: Path) -> None:
 
 
 def test_the_packages_and_their_data_are_listed() -> None:
-    """A flat layout is not discovered: what is imported must be named."""
+    """A flat layout is not discovered: what is imported must be named, folder by
+    folder. Tests are no part of what is installed."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    rooms = {p.parent.name for p in ROOT.glob("*/__init__.py")}
+    folders = {p.parent.relative_to(ROOT) for p in ROOT.glob("*/**/__init__.py")}
+    tests = {Path("perf_tests/bounds"), Path("perf_tests/selftests")}
+    packages = {".".join(folder.parts) for folder in folders - tests if not folder.parts[0].startswith(".")}
 
-    assert set(settings["packages"]) == rooms
+    assert set(settings["packages"]) == packages
     for package, patterns in settings["package-data"].items():
         for pattern in patterns:
             assert any((ROOT / package).glob(pattern)), f"{package}/{pattern} matches no file"
+
+
+def test_what_the_model_reads_is_installed_with_it() -> None:
+    """Every file of the rooms that is no code, no text and no test."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    installed = {
+        path
+        for package, patterns in settings["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package).glob(pattern)
+    }
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "analytic", "baselines", "reports"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.splitlines()
+    if not listed:
+        pytest.skip("this is no git checkout")
+    data = {ROOT / name for name in listed if not name.endswith((".py", ".md", ".png"))}
+
+    assert {path for path in data if path.exists()} <= installed

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from analytic import Ceilings
+from analytic.ceilings_file import read_ceilings
 from baselines.codec import FormatError
 from baselines.run import RunFolder, Verdicts, run_ceilings
 from baselines.verdict import Status, Verdict
@@ -170,6 +171,18 @@ class TestCeilings:
         assert run_ceilings(()) is None
         assert run_ceilings((replace(DECODE, ceilings=None),)) is None
         assert run_ceilings((replace(DECODE, ceilings=None), PREFILL)) == ceilings()
+
+    def test_their_file_is_for_the_command_line_alone(self, tmp_path: Path) -> None:
+        """What reads a run's folder does not see it."""
+        folder = run_folder(tmp_path, [DECODE, PREFILL], verdicts=[])
+        before = (folder.info(), folder.records(), folder.verdicts())
+        folder.write_ceilings(ceilings())
+
+        assert read_ceilings(tmp_path / "ceilings.json") == ceilings()
+        assert read_ceilings(tmp_path) == ceilings()
+        (tmp_path / "ceilings.json").write_text("{", encoding="utf-8")
+        assert (folder.info(), folder.records(), folder.verdicts()) == before
+        assert run_ceilings(folder.records()) == ceilings()
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:

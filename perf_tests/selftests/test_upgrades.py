@@ -1,0 +1,217 @@
+"""Files of older schemas: read as if they were new, refused by name, never rewritten."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytic import Case, load_model
+from baselines.codec import FormatError, read, to_json, write
+from baselines.judging import judge_folder
+from baselines.record import SCHEMA, Record
+from baselines.run import RunFolder, RunInfo
+from baselines.store import Baseline, Store
+from baselines.upgrades import upgraded
+from baselines.verdict import Status
+from perf_tests.selftests.records import ceilings, record, run_folder
+from perf_tests.selftests.tiny import ROOT
+
+# Written by Roofgate at schema 1, as far as what follows needs it.
+SCHEMA_1 = json.loads((Path(__file__).with_name("record_schema_1.json")).read_text(encoding="utf-8"))
+COMMITTED = sorted((ROOT / "baselines" / "data" / "h100-sxm").rglob("*.json"))
+
+
+def stored(data: object, folder: Path) -> Path:
+    path = folder / "stored.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+def changed(change: Callable[[Any], object]) -> Any:
+    data = copy.deepcopy(SCHEMA_1)
+    change(data)
+    return data
+
+
+def model(**changes: object) -> Any:
+    return changed(lambda d: d["model"].update(changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("mistral-7b-v0.1", {"sliding_window": 4096}),
+        ("mistral-7b-v0.2", {}),
+        ("mistral-7b-v0.3", {"vocab_size": 32_768}),
+    ],
+)
+def test_a_flat_mistral_becomes_the_model_that_its_config_gives(
+    name: str, changes: dict[str, object], tmp_path: Path
+) -> None:
+    found = read(Record, stored(model(name=name, **changes), tmp_path))
+
+    assert found.model == load_model(name)
+    assert found.model.shapes == load_model(name).shapes
+    assert found.schema == SCHEMA
+
+
+def test_a_cpu_model_with_tied_embeddings_too(tmp_path: Path) -> None:
+    sizes = {"d_model": 48, "d_ff": 112, "n_layers": 3, "n_heads": 6, "n_kv_heads": 2, "d_head": 16}
+    found = read(Record, stored(model(**sizes, tied_embeddings=True), tmp_path)).model
+
+    assert found.tied_embeddings
+    assert (found.n_layers, found.d_model, found.attention.d_qk) == (3, 48, 16)
+    assert [(linear.rows, linear.cols) for linear in found.attention.linears] == [
+        (96, 48),
+        (32, 48),
+        (32, 48),
+        (48, 96),
+    ]
+
+
+def test_all_else_is_as_it_was(tmp_path: Path) -> None:
+    found = to_json(read(Record, stored(SCHEMA_1, tmp_path)))
+    gap = found["ceilings"].pop("launch_gap_s")
+
+    assert gap is None
+    assert {k: v for k, v in found.items() if k not in ("schema", "model")} == {
+        k: v for k, v in SCHEMA_1.items() if k not in ("schema", "model")
+    }
+
+
+def test_a_record_without_ceilings(tmp_path: Path) -> None:
+    assert read(Record, stored(changed(lambda d: d.update(ceilings=None)), tmp_path)).ceilings is None
+
+
+def test_what_is_given_is_left_as_it_is() -> None:
+    data = copy.deepcopy(SCHEMA_1)
+
+    assert upgraded(Record, data)["schema"] == SCHEMA
+    assert data == SCHEMA_1
+
+
+def test_a_present_file_is_not_touched() -> None:
+    data = to_json(record("decode-b1-c512-fp16-eager"))
+
+    assert upgraded(Record, data) is data
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d["model"].pop("d_ff"), ".model.d_ff: missing"),
+        (lambda d: d["model"].update(stacks=[]), ".model.stacks: no such field in a model of schema 1"),
+        (
+            lambda d: d["model"].update(n_heads="32"),
+            ".model.n_heads: a positive integer is needed, not '32'",
+        ),
+        (
+            lambda d: d["model"].update(n_layers=True),
+            ".model.n_layers: a positive integer is needed, not True",
+        ),
+        (lambda d: d["model"].update(d_head=0), ".model.d_head: a positive integer is needed, not 0"),
+        (
+            lambda d: d["model"].update(sliding_window=-1),
+            ".model.sliding_window: a positive integer is needed, not -1",
+        ),
+        (lambda d: d["model"].update(name=7), ".model.name: str is needed, not 7"),
+        (
+            lambda d: d["model"].update(tied_embeddings=None),
+            ".model.tied_embeddings: bool is needed, not None",
+        ),
+        (
+            lambda d: d["ceilings"].update(launch_gap_s=6e-6),
+            ".ceilings.launch_gap_s: no such field in schema 1",
+        ),
+        # What a step leaves alone is refused as in a present file.
+        (lambda d: d.pop("model"), ".model: missing"),
+        (lambda d: d.update(model=[]), ".model: an object is needed, not '[]' (list)"),
+        (lambda d: d.update(ceilings=7), ".ceilings: an object is needed, not '7' (int)"),
+        (lambda d: d["ceilings"].pop("device"), ".ceilings.device: missing"),
+        (lambda d: d.update(mfu=0.5), ".mfu: no such field in Record"),
+    ],
+)
+def test_what_schema_1_never_held_is_refused_by_name(
+    change: Callable[[Any], object], said: str, tmp_path: Path
+) -> None:
+    path = stored(changed(change), tmp_path)
+
+    with pytest.raises(FormatError) as refused:
+        read(Record, path)
+    assert str(refused.value) == f"{path}: {said}"
+
+
+def test_a_nested_model_in_a_file_of_schema_1_is_refused(tmp_path: Path) -> None:
+    """One that was renumbered by hand."""
+    path = stored({**to_json(record("decode-b1-c512-fp16-eager")), "schema": 1}, tmp_path)
+
+    with pytest.raises(FormatError, match="no such field in a model of schema 1"):
+        read(Record, path)
+
+
+def test_a_run_of_schema_1_is_read_and_judged(tmp_path: Path) -> None:
+    """As --perf-run does with a folder that was kept."""
+    one = read(Record, stored(SCHEMA_1, tmp_path))
+    folder = run_folder(tmp_path / "run", [one])
+    for path, data in (
+        (folder.path / "run.json", {**to_json(folder.info()), "schema": 1}),
+        (folder.path / "records" / f"{one.case.id}.json", SCHEMA_1),
+    ):
+        path.write_text(json.dumps(data), encoding="utf-8")
+    kept = RunFolder(folder.path)
+
+    assert kept.records() == (one,)
+    assert read(RunInfo, folder.path / "run.json").planned == folder.info().planned
+    judged = judge_folder(kept, Store(tmp_path / "none"))
+    assert [v.status for v in judged.verdicts] == [Status.NO_BASELINE]
+
+
+def test_there_are_committed_baselines() -> None:
+    assert len(COMMITTED) == 32
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_committed_baseline_is_read_and_is_of_todays_shapes(path: Path) -> None:
+    """Its key must equal that of a fresh measurement, or nothing could be compared."""
+    baseline = read(Baseline, path)
+
+    assert baseline.schema == SCHEMA
+    assert baseline.hard.shapes == load_model(baseline.model).shapes == "L32 D4096 F14336 H32/8x128 V32000"
+    assert len(baseline.sessions) == 5
+    Case.parse(baseline.case, model=baseline.model)
+
+
+def test_a_fresh_record_is_compared_with_a_committed_baseline(tmp_path: Path) -> None:
+    """Same card, same key, same time: a pass. Five per cent more: regressed."""
+    path = next(p for p in COMMITTED if p.stem == "decode-b1-c512-fp16-eager")
+    before = path.read_bytes()
+    baseline = read(Baseline, path)
+    session = baseline.sessions[0]
+    assert session.device_median_s is not None
+    statuses = []
+    for number, factor in enumerate((1.0, 1.05)):
+        one = record(
+            baseline.case,
+            model=baseline.model,
+            device_s=factor * session.device_median_s,
+            wall_s=0.025,
+            hard=baseline.hard,
+            soft=session.soft,
+            measured_ceilings=ceilings(),
+        )
+        folder = run_folder(tmp_path / str(number), [one])
+        judged = judge_folder(folder, Store(ROOT / "baselines" / "data"))
+        statuses += [v.status for v in judged.verdicts]
+
+    assert statuses == [Status.PASS, Status.REGRESSED]
+    assert path.read_bytes() == before
+
+
+def test_what_is_written_is_of_the_present_schema(tmp_path: Path) -> None:
+    path = stored(SCHEMA_1, tmp_path)
+    write(read(Record, path), path)
+
+    assert json.loads(path.read_text(encoding="utf-8"))["schema"] == SCHEMA
