@@ -61,7 +61,7 @@ def resolve(
     if requested == "auto":
         backend, reason = _automatic(attention, masked, compute_capability, dtype)
     else:
-        _require(requested, attention, compute_capability, dtype)
+        _require(requested, attention, compute_capability, dtype, masked=masked)
     return Resolution(
         backend=backend,
         reason=reason,
@@ -123,7 +123,9 @@ def _automatic(
     return "efficient", f"{facts} → efficient"
 
 
-def _require(backend: str, attention: Attention, capability: tuple[int, int], dtype: str) -> None:
+def _require(
+    backend: str, attention: Attention, capability: tuple[int, int], dtype: str, *, masked: bool
+) -> None:
     if backend == "eager":
         return
     if attention.softcap:
@@ -139,3 +141,8 @@ def _require(backend: str, attention: Attention, capability: tuple[int, int], dt
     if attention.alibi or not _one_head_size(attention):
         why = "a bias matrix (alibi)" if attention.alibi else f"heads of {attention.d_qk} and {attention.d_v}"
         raise SpecError(f"--attention flash: SDPA's flash kernels do not take {why}")
+    if masked:
+        raise SpecError(
+            "--attention flash: SDPA's flash kernels take no mask, which a chunk on a cache and a window "
+            "that has begun to bite need"
+        )

@@ -361,8 +361,10 @@ def case_passes(case: Case) -> tuple[Pass, ...]:
     return (prefill, *(Pass(batch=case.batch, new_tokens=1, context_len=n) for n in steps))
 
 
-def case_costs(model: ModelSpec, case: Case, precision: Precision) -> tuple[Cost, ...]:
-    """The cost of each forward pass of a case, in order."""
+def case_costs(
+    model: ModelSpec, case: Case, precision: Precision, *, causal: bool = False, absorbed: bool = False
+) -> tuple[Cost, ...]:
+    """The cost of each forward pass of a case, in order; counted as pass_cost does."""
     return tuple(
         pass_cost(
             model,
@@ -370,6 +372,8 @@ def case_costs(model: ModelSpec, case: Case, precision: Precision) -> tuple[Cost
             new_tokens=shape.new_tokens,
             context_len=shape.context_len,
             precision=precision,
+            causal=causal,
+            absorbed=absorbed,
         )
         for shape in case_passes(case)
     )

@@ -90,12 +90,13 @@ def _activations(model: ModelSpec, shape: Pass, precision: Precision, gpu: GpuSp
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """A case on a GPU: what it needs of `usable_bytes`, the largest batch at its
-    length and the longest length at its batch that would fit; 0 where none does."""
+    length and the longest length at its batch that would fit; 0 where none does,
+    None for a length without end (a window caps the cache)."""
 
     need: Footprint
     usable_bytes: int
     largest_batch: int
-    longest: int
+    longest: int | None
 
     @property
     def left_bytes(self) -> int:
@@ -114,11 +115,12 @@ def fit(model: ModelSpec, case: Case, precision: Precision, gpu: GpuSpec, *, att
         need = footprint(model, changed, precision, gpu, attention=attention)
         return need.total_bytes <= usable
 
+    longest = _largest(MOST_TOKENS, lambda n: holds(replace(case, length=n)))
     return Fit(
         need=footprint(model, case, precision, gpu, attention=attention),
         usable_bytes=usable,
         largest_batch=_largest(MOST_BATCH, lambda n: holds(replace(case, batch=n))),
-        longest=_largest(MOST_TOKENS, lambda n: holds(replace(case, length=n))),
+        longest=None if longest == MOST_TOKENS else longest,
     )
 
 

@@ -36,11 +36,20 @@ class Generation:
         return self.batch / self.tpot_s
 
 
-def generation_bound(model: ModelSpec, case: Case, precision: Precision, roofs: Roofs) -> Generation:
-    """The bound of a generate() case. Raises SpecError for another phase."""
+def generation_bound(
+    model: ModelSpec,
+    case: Case,
+    precision: Precision,
+    roofs: Roofs,
+    *,
+    causal: bool = False,
+    absorbed: bool = False,
+) -> Generation:
+    """The bound of a generate() case, counted as pass_cost does. Raises SpecError for
+    another phase."""
     if case.phase is not Phase.GENERATE:
         raise SpecError(f"{case.id} is no generate() case")
-    prefill, *steps = case_costs(model, case, precision)
+    prefill, *steps = case_costs(model, case, precision, causal=causal, absorbed=absorbed)
     return Generation(
         prefill=pass_bound(prefill, roofs),
         decode=sequence_bound(steps, roofs),

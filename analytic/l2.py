@@ -101,6 +101,8 @@ class Cache:
     def _mean_miss(self, first: float, last: float) -> float:
         """The mean chance of a miss over reuse distances from `first` to `last`."""
         near, far = NEAR * self.bytes, FAR * self.bytes
+        if far <= 0:
+            return 1.0
         low, high = sorted((first, last))
         if high - low < 1:
             return min(1.0, max(0.0, (low - near) / (far - near)))
@@ -115,7 +117,7 @@ class Cache:
         """Bytes read once more because a product runs in several waves: the operand
         that is cheaper to repeat is."""
         waves = gemm.m * gemm.n / (TILE * self.sm_count)
-        if waves <= 1 or self.bytes <= 0 or len(kernel.reads) < 2:
+        if waves <= 1 or len(kernel.reads) < 2:
             return 0.0
         sizes = [touch.bytes for touch in kernel.reads[:2]]
         return min(

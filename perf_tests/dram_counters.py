@@ -218,6 +218,8 @@ def read(path: Path = TABLE) -> list[list[Counted]]:
             cases.setdefault((one.model, one.case), []).append(one)
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not a table of counters: {error!r}") from error
+    if not cases:
+        raise SpecError(f"{path}: a table of counters without a row")
     return list(cases.values())
 
 

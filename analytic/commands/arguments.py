@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from analytic.attention import CHOICES
 from analytic.bitsandbytes import VERSION
 from analytic.case import Case, Phase
+from analytic.ceilings_file import read_ceilings
 from analytic.config_file import load_model
 from analytic.cost import Pass
 from analytic.errors import SpecError, unknown
 from analytic.gpus import GpuSpec, find_gpu
 from analytic.models import ModelSpec
 from analytic.precision import PRECISIONS, Precision, find_precision
+from analytic.roofs import Ceilings
 
 
 def add_case(parser: argparse.ArgumentParser) -> None:
@@ -20,13 +22,17 @@ def add_case(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpu", required=True, help="a key (t4, h100-sxm), torch's name for it, or a .toml file"
     )
-    parser.add_argument("--phase", required=True, help="prefill, decode or generate")
+    parser.add_argument("--phase", required=True, help=" or ".join(Phase))
     parser.add_argument("--batch", type=int, default=1, help="sequences (default: 1)")
     parser.add_argument("--prompt", type=int, metavar="N", help="prefill, generate: prompt length in tokens")
-    parser.add_argument("--cached", type=int, metavar="N", help="prefill of a chunk: tokens cached before it")
     parser.add_argument("--context", type=int, metavar="N", help="decode: tokens cached before the step")
     parser.add_argument("--output", type=int, metavar="N", help="generate: output length in tokens")
     parser.add_argument("--precision", default="fp16", help=" | ".join(PRECISIONS) + " (default: fp16)")
+
+
+def add_details(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say how the pass is run."""
+    parser.add_argument("--cached", type=int, metavar="N", help="prefill of a chunk: tokens cached before it")
     parser.add_argument("--compute", metavar="DTYPE", help="dtype of the products (default: by precision)")
     parser.add_argument("--kv", metavar="DTYPE", help="dtype of the KV cache (default: by precision)")
     parser.add_argument("--attention", default="auto", help=" | ".join(CHOICES) + " (default: auto)")
@@ -61,25 +67,31 @@ class Asked:
         )
 
 
-def read_case(options: argparse.Namespace) -> Asked:
-    """The arguments, checked. Raises SpecError for what does not go together."""
-    model, gpu = load_model(options.model), find_gpu(options.gpu)
-    precision = find_precision(options.precision, compute=options.compute, kv=options.kv)
-    # A KV cache in a dtype without units would be converted at every step.
-    for dtype in precision.dtypes:
-        gpu.require(dtype)
-    length, output, cached = _tokens(options)
-    for flag, value, least in (("--batch", options.batch, 1), ("--cached", cached, 0)):
-        if value < least:
-            raise SpecError(f"{flag} is {value}; at least {least} is needed")
-    case = Case(
+def read_case(options: argparse.Namespace, model: ModelSpec) -> Case:
+    """The case that the arguments name. Raises SpecError for what does not go together."""
+    length, output = _tokens(options)
+    if options.batch < 1:
+        raise SpecError(f"--batch is {options.batch}; at least 1 is needed")
+    return Case(
         model=model.name,
         phase=Phase(options.phase),
         batch=options.batch,
         length=length,
         output_len=output,
-        precision=precision.name,
+        precision=find_precision(options.precision).name,
     )
+
+
+def read_all(options: argparse.Namespace) -> Asked:
+    """The arguments and their details. Raises SpecError for what does not go together."""
+    model, gpu = load_model(options.model), find_gpu(options.gpu)
+    precision = find_precision(options.precision, compute=options.compute, kv=options.kv)
+    # A KV cache in a dtype without units would be converted at every step.
+    for dtype in precision.dtypes:
+        gpu.require(dtype)
+    case, cached = read_case(options, model), options.cached or 0
+    if cached < 0:
+        raise SpecError(f"--cached is {cached}; at least 0 is needed")
     if options.attention not in CHOICES:
         raise unknown("attention", options.attention, CHOICES)
     return Asked(
@@ -93,30 +105,40 @@ def read_case(options: argparse.Namespace) -> Asked:
     )
 
 
+def own_ceilings(path: str | None, gpu: GpuSpec) -> Ceilings | None:
+    """The measured ceilings of `gpu`. Raises SpecError for those of another device."""
+    if path is None:
+        return None
+    found = read_ceilings(path)
+    names = (*gpu.torch_names, gpu.key)
+    if found.device.casefold() not in (name.casefold() for name in names):
+        raise SpecError(f"--ceilings {path} is of {found.device}; of {gpu.key} ({names[0]}) is needed")
+    return found
+
+
 # What each phase takes, and what it must not be given.
 _TAKES = {
     Phase.PREFILL: ("prompt", ("context", "output")),
-    Phase.DECODE: ("context", ("prompt", "cached", "output")),
+    Phase.DECODE: ("context", ("prompt", "output", "cached")),
     Phase.GENERATE: ("prompt", ("context", "cached")),
 }
 
 
-def _tokens(options: argparse.Namespace) -> tuple[int, int | None, int]:
-    """(length, output length, cached tokens) of the case that the flags describe."""
+def _tokens(options: argparse.Namespace) -> tuple[int, int | None]:
+    """(length, output length) of the case that the flags describe."""
     if options.phase not in tuple(Phase):
         raise unknown("phase", options.phase, tuple(Phase))
     needed, refused = _TAKES[Phase(options.phase)]
     length = getattr(options, needed)
-    wrong = [f"--{name}" for name in refused if getattr(options, name) is not None]
-    if length is None or wrong:
-        no = f", and no {' or '.join(f'--{name}' for name in refused)}"
-        raise SpecError(f"--phase {options.phase} takes --{needed} N (tokens){no}")
+    if length is None or any(getattr(options, name, None) is not None for name in refused):
+        no = " or ".join(f"--{name}" for name in refused)
+        raise SpecError(f"--phase {options.phase} takes --{needed} N (tokens), and no {no}")
     if options.phase == Phase.GENERATE and options.output is None:
         raise SpecError("--phase generate takes --output N (tokens) beside --prompt N")
     for name, value in ((needed, length), ("output", options.output)):
         if value is not None and value < 1:
             raise SpecError(f"--{name} is {value}; at least 1 is needed")
-    return length, options.output, options.cached or 0
+    return length, options.output
 
 
 def _version(text: str) -> tuple[int, int]:

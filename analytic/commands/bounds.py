@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from analytic import text
 from analytic.bound import Bound, pass_bound
 from analytic.case import Phase
-from analytic.ceilings_file import read_ceilings
 from analytic.commands import Subparsers
-from analytic.commands.arguments import Asked, add_case, read_case
+from analytic.commands.arguments import Asked, add_case, add_details, own_ceilings, read_all
 from analytic.cost import LOGITS, Cost, Pass, pass_cost
 from analytic.errors import SpecError
 from analytic.estimate import LAUNCH_GAP_S, Estimate, estimate
@@ -22,6 +21,7 @@ from analytic.traffic import MODELS, Traffic, traffic
 def add(commands: Subparsers) -> None:
     bounds = commands.add_parser("bounds", help="the roofline bound of one forward pass")
     add_case(bounds)
+    add_details(bounds)
     bounds.add_argument(
         "--logits", default="last", help=f"{' | '.join(LOGITS)} (default: last, as generate())"
     )
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _answer(options: argparse.Namespace) -> _Answer:
-    asked = read_case(options)
-    ceilings = _ceilings(options.ceilings)
+    asked = read_all(options)
+    ceilings = own_ceilings(options.ceilings, asked.gpu)
     if options.l2 is not None and not 0 <= options.l2 < 1e6:
         raise SpecError(f"--l2 is {options.l2}; a size in MiB is needed")
     if options.l2 is not None and options.traffic != "eager":
@@ -94,7 +94,14 @@ def _answer(options: argparse.Namespace) -> _Answer:
     roofs = asked.gpu.roofs
     generation = None
     if asked.case.phase is Phase.GENERATE:
-        generation = generation_bound(asked.model, asked.case, asked.precision, roofs)
+        generation = generation_bound(
+            asked.model,
+            asked.case,
+            asked.precision,
+            roofs,
+            causal=options.causal,
+            absorbed=options.absorbed,
+        )
     return _Answer(
         asked=asked,
         logits=shape.logits,
@@ -132,10 +139,6 @@ def _estimated(asked: Asked, shape: Pass, ceilings: Ceilings | None) -> tuple[Es
 
 def _launches(guess: Estimate | None) -> dict[str, int]:
     return {op.name: op.launches for op in guess.operators} if guess else {}
-
-
-def _ceilings(path: str | None) -> Ceilings | None:
-    return None if path is None else read_ceilings(path)
 
 
 def _as_json(answer: _Answer) -> dict[str, object]:
@@ -208,6 +211,7 @@ def _estimate_json(answer: _Answer) -> dict[str, object] | None:
         "launches": guess.launches,
         "launch_gap_s": answer.gap_s,
         "overhead_s": guess.overhead_s,
+        "host_s": guess.host_s,
         "basis": guess.basis,
     }
 

@@ -5,7 +5,7 @@ import json
 
 from analytic import text
 from analytic.commands import Subparsers
-from analytic.commands.arguments import Asked, add_case, read_case
+from analytic.commands.arguments import Asked, add_case, add_details, read_all
 from analytic.errors import SpecError
 from analytic.footprint import Fit, fit, kv_bytes_per_token
 
@@ -13,12 +13,13 @@ from analytic.footprint import Fit, fit, kv_bytes_per_token
 def add(commands: Subparsers) -> None:
     parser = commands.add_parser("footprint", help="the memory that a case needs, and what would fit")
     add_case(parser)
+    add_details(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object, SI units")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    asked = read_case(options)
+    asked = read_all(options)
     if asked.cached:
         raise SpecError("--cached is not for footprint: ask for the whole prompt, or for a decode step")
     found = fit(asked.model, asked.case, asked.precision, asked.gpu, attention=asked.attention)
@@ -60,6 +61,12 @@ def _print(asked: Asked, found: Fit) -> None:
         ("usable", text.gib(found.usable_bytes)),
         ("verdict", verdict),
         ("largest batch", str(found.largest_batch or "none")),
-        (f"longest {length}", f"{found.longest or 'none'}" + (" tokens" if found.longest else "")),
+        (f"longest {length}", _longest(found)),
     ):
         print(f"  {name:<16} {value}")
+
+
+def _longest(found: Fit) -> str:
+    if found.longest is None:
+        return "no limit: the window caps the cache"
+    return f"{found.longest} tokens" if found.longest else "none"

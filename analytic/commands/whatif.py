@@ -5,16 +5,13 @@ import json
 from collections.abc import Sequence
 
 from analytic import text
-from analytic.case import Case, Phase
-from analytic.ceilings_file import read_ceilings
+from analytic.case import Phase
 from analytic.commands import Subparsers
+from analytic.commands.arguments import add_case, own_ceilings, read_case
 from analytic.config_file import load_model
-from analytic.errors import SpecError, unknown
+from analytic.errors import SpecError
 from analytic.estimate import Interval
-from analytic.gpus import GpuSpec, find_gpu
-from analytic.models import ModelSpec
-from analytic.precision import PRECISIONS
-from analytic.roofs import Ceilings
+from analytic.gpus import find_gpu
 from analytic.whatif import NO_GAIN, Option, Outlook, Present, Speculation, options, other_gpus, present
 from analytic.whatif.memory import refusal
 from analytic.whatif.speculation import DRAFT_COST, DRAFT_TOKENS
@@ -25,15 +22,7 @@ _NAME, _BOUND, _TIME = 20, 10, 23
 
 def add(commands: Subparsers) -> None:
     whatif = commands.add_parser("whatif", help="what a change would do to one case, best gain first")
-    whatif.add_argument("model", metavar="MODEL", help="a preset, a config.json or its folder")
-    whatif.add_argument(
-        "--gpu", required=True, help="a key (t4, h100-sxm), torch's name for it, or a .toml file"
-    )
-    whatif.add_argument("--phase", required=True, help="prefill or decode")
-    whatif.add_argument("--batch", type=int, default=1, help="sequences (default: 1)")
-    whatif.add_argument("--prompt", type=int, metavar="N", help="prefill: prompt length in tokens")
-    whatif.add_argument("--context", type=int, metavar="N", help="decode: tokens cached before the step")
-    whatif.add_argument("--precision", default="fp16", help=" | ".join(PRECISIONS) + " (default: fp16)")
+    add_case(whatif)
     whatif.add_argument(
         "--acceptance", type=float, metavar="A", help="decode: chance of a drafted token's acceptance, 0 to 1"
     )
@@ -53,31 +42,15 @@ def add(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     model, gpu = load_model(arguments.model), find_gpu(arguments.gpu)
-    case, plan = _case(arguments, model), _speculation(arguments)
-    now = present(model, case, gpu=gpu, ceilings=_ceilings(arguments.ceilings, gpu))
+    case, plan = read_case(arguments, model), _speculation(arguments)
+    if case.phase is Phase.GENERATE:
+        raise SpecError("--phase is generate; prefill or decode is needed: ask of its passes one by one")
+    now = present(model, case, gpu=gpu, ceilings=own_ceilings(arguments.ceilings, gpu))
     found, gpus = options(now, plan), other_gpus(now)
     if arguments.json:
         print(json.dumps(_as_json(now, found, gpus), indent=2))
     else:
         _print(now, found, gpus)
-
-
-def _case(arguments: argparse.Namespace, model: ModelSpec) -> Case:
-    """Raises SpecError where the length does not go with the phase."""
-    phase, prompt, context = arguments.phase, arguments.prompt, arguments.context
-    if phase not in (Phase.PREFILL, Phase.DECODE):
-        raise unknown("phase", phase, (Phase.PREFILL, Phase.DECODE))
-    if phase == Phase.PREFILL and (prompt is None or context is not None):
-        raise SpecError("--phase prefill takes --prompt N (tokens), and no --context")
-    if phase == Phase.DECODE and (context is None or prompt is not None):
-        raise SpecError("--phase decode takes --context N (cached tokens), and no --prompt")
-    return Case(
-        model=model.name,
-        phase=Phase(phase),
-        batch=arguments.batch,
-        length=prompt if context is None else context,
-        precision=arguments.precision,
-    )
 
 
 def _speculation(arguments: argparse.Namespace) -> Speculation:
@@ -95,17 +68,6 @@ def _speculation(arguments: argparse.Namespace) -> Speculation:
         draft_tokens=DRAFT_TOKENS if arguments.draft_tokens is None else arguments.draft_tokens,
         draft_cost=DRAFT_COST if arguments.draft_cost is None else arguments.draft_cost,
     )
-
-
-def _ceilings(path: str | None, gpu: GpuSpec) -> Ceilings | None:
-    """Raises SpecError for ceilings of another device."""
-    if path is None:
-        return None
-    found = read_ceilings(path)
-    names = (*gpu.torch_names, gpu.key)
-    if found.device.casefold() not in (name.casefold() for name in names):
-        raise SpecError(f"--ceilings {path} is of {found.device}; of {gpu.key} ({names[0]}) is needed")
-    return found
 
 
 def _as_json(now: Present, found: Sequence[Option], gpus: Sequence[Outlook]) -> dict[str, object]:

@@ -57,5 +57,5 @@ def _kernels(now: Present, launches: float) -> str:
     if not now.estimated:
         return "; by the bound: the kernels of bitsandbytes may not reach it"
     if launches > now.run.launches:
-        return f"; bitsandbytes launches {launches:,.0f} kernels instead of {now.run.launches:,.0f}"
+        return f"; the host works as for {launches:,.0f} launches instead of {now.run.launches:,.0f}"
     return "; with the kernels of bitsandbytes"

@@ -5,7 +5,7 @@ from math import inf
 
 from analytic.case import Case
 from analytic.errors import SpecError
-from analytic.estimate import GAP_HIGH, GAP_LOW, LAUNCH_GAP_S, Interval
+from analytic.estimate import GAP_HIGH, GAP_LOW, HOST_SHARE, LAUNCH_GAP_S, Interval
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
 from analytic.precision import Precision, find_precision
@@ -171,5 +171,5 @@ def _gap(
     if not estimated:
         return Interval(low_s=0.0, typical_s=0.0, high_s=0.0)
     measured = ceilings.launch_gap_s if ceilings else None
-    gap = min(measured or LAUNCH_GAP_S, most)
+    gap = min((measured or LAUNCH_GAP_S) * HOST_SHARE, most)
     return Interval(low_s=gap * GAP_LOW, typical_s=gap, high_s=min(gap * GAP_HIGH, most))

@@ -66,7 +66,7 @@ def eager_run(
     if gpu is None or not estimable(case, gpu):
         return by_bound(lower_s, case.new_tokens)
     found = eager_estimate(model, case, gpu, ceilings, attention=attention)
-    return Run(lower_s=lower_s, device=found.device, launches=found.launches, tokens=case.new_tokens)
+    return Run(lower_s=lower_s, device=found.device, launches=found.host_launches, tokens=case.new_tokens)
 
 
 def by_bound(lower_s: float, tokens: float) -> Run:

@@ -199,7 +199,7 @@ def _activation() -> NaiveError:
         error="The activation function of the MLP is as wide as the model.",
         seen_in="LLM-Viewer",
         correct="As wide as the MLP: 3 d_ff elements a token where it is gated, in the fused traffic; "
-        "eager norms go through fp32 in about eight passes",
+        "eager norms go through fp32",
         sizes=(
             Size(
                 of="Mistral-7B, act_fn in prefill of 512",

@@ -43,24 +43,33 @@ def _own(draw: st.DrawFn, family: str, config: Config) -> Config:
     width, layers, heads = (config[n] for n in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
     window = draw(st.none() | st.integers(2, 200))
     positions = draw(st.integers(10, 900))
-    if family in ("mistral", "phi3", "mixtral"):
-        experts = {"num_local_experts": draw(st.integers(2, 6)), "num_experts_per_tok": draw(st.integers(1, 2))}
-        return {"sliding_window": window} | (experts if family == "mixtral" else {})
-    if family in ("qwen2", "qwen3", "gemma2"):
-        windowed = {"use_sliding_window": window is not None, "max_window_layers": draw(st.integers(0, 5))}
-        return windowed | {"sliding_window": window or 100, "head_dim": width // heads}
-    if family in ("qwen3_moe", "deepseek_v2"):
-        return _experts(draw) | {"head_dim": width // heads} | (_latent(draw) if family == "deepseek_v2" else {})
-    if family == "gpt2":
-        return {"n_embd": width, "n_layer": layers, "n_head": heads, "n_positions": positions}
-    if family == "opt":
-        embedded = draw(st.sampled_from([width, 24]))
-        return {"ffn_dim": 112, "max_position_embeddings": positions, "word_embed_proj_dim": embedded}
-    if family == "falcon":
-        new = draw(st.booleans())
-        old = {"multi_query": draw(st.booleans()), "alibi": draw(st.booleans())}
-        return {"new_decoder_architecture": new, "num_kv_heads": config["num_key_value_heads"]} | old
-    return {}
+    windowed = {"sliding_window": window}
+    sometimes = {"use_sliding_window": window is not None, "max_window_layers": draw(st.integers(0, 5))}
+    sometimes |= {"sliding_window": window or 100, "head_dim": width // heads}
+    own: dict[str, Config] = {
+        "mistral": windowed,
+        "phi3": windowed,
+        "mixtral": windowed
+        | {"num_local_experts": draw(st.integers(2, 6)), "num_experts_per_tok": draw(st.integers(1, 2))},
+        "qwen2": sometimes,
+        "qwen3": sometimes,
+        "gemma2": sometimes,
+        "qwen3_moe": sometimes | _experts(draw),
+        "deepseek_v2": _experts(draw) | _latent(draw),
+        "gpt2": {"n_embd": width, "n_layer": layers, "n_head": heads, "n_positions": positions},
+        "opt": {
+            "ffn_dim": 112,
+            "max_position_embeddings": positions,
+            "word_embed_proj_dim": draw(st.sampled_from([width, 24])),
+        },
+        "falcon": {
+            "new_decoder_architecture": draw(st.booleans()),
+            "num_kv_heads": config["num_key_value_heads"],
+            "multi_query": draw(st.booleans()),
+            "alibi": draw(st.booleans()),
+        },
+    }
+    return own.get(family, {})
 
 
 def _experts(draw: st.DrawFn) -> Config:
@@ -72,7 +81,10 @@ def _experts(draw: st.DrawFn) -> Config:
 def _latent(draw: st.DrawFn) -> Config:
     sizes = {"kv_lora_rank": draw(st.integers(4, 64)), "v_head_dim": draw(st.integers(4, 40))}
     sizes |= {"qk_nope_head_dim": draw(st.integers(4, 40)), "qk_rope_head_dim": 2 * draw(st.integers(1, 16))}
-    ranks = {"q_lora_rank": draw(st.none() | st.integers(4, 40)), "first_k_dense_replace": draw(st.integers(0, 2))}
+    ranks = {
+        "q_lora_rank": draw(st.none() | st.integers(4, 40)),
+        "first_k_dense_replace": draw(st.integers(0, 2)),
+    }
     return sizes | ranks | {"n_shared_experts": draw(st.integers(1, 3))}
 
 

@@ -79,7 +79,7 @@ def test_the_reason_names_fp32_where_it_decides() -> None:
 
 @pytest.mark.parametrize(("tokens", "backend"), [(4095, "flash"), (4096, "efficient")])
 def test_a_window_that_bites_brings_a_mask(tokens: int, backend: str) -> None:
-    """transformers leaves the mask out while fewer keys than the window are there."""
+    """No mask comes along while fewer keys than the window are there."""
     found = resolved(WINDOWED, Pass(batch=1, new_tokens=tokens, context_len=0))
 
     assert found.backend == backend

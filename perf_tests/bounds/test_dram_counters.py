@@ -2,6 +2,8 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from analytic import Phase, SpecError, find_precision, read_config
 from analytic.footprint import resident_weight_bytes
 from perf_tests import dram_counters
-from perf_tests.dram_comparison import EAGER_TOLERANCE, PROMISED, Counted, compare, failures
+from perf_tests.dram_comparison import EAGER_TOLERANCE, PROMISED, Compared, Counted, compare, failures
 from perf_tests.dram_counters import READ, TABLE, WRITTEN, by_operator, case_ids, provenance_line, read
 from perf_tests.dram_steps import cut_config, operator_of
 
@@ -26,14 +28,12 @@ def test_the_committed_table_is_within_what_is_promised() -> None:
 
 def test_every_promised_case_was_counted() -> None:
     """Two models, two precisions, two batches, a prefill and two decode steps."""
-    wanted = {(model, case) for model in PROMISED for case in case_ids()}
-
-    assert len(wanted) == 24
-    assert {(one.model, one.case.id) for one in PROMISES} == wanted
+    assert len(PROMISES) == 24
+    assert {(one.model, one.case.id) for one in PROMISES} == set(product(PROMISED, case_ids()))
 
 
 @pytest.mark.parametrize("one", PROMISES, ids=lambda one: f"{one.model}-{one.case.id}")
-def test_counted_models_are_far_larger_than_the_cache(one: object) -> None:
+def test_counted_models_are_far_larger_than_the_cache(one: Compared) -> None:
     """1 GB of weights at least, in an L2 of 0.05 GB, even in 4 bit."""
     spec = read_config(cut_config(one.model, one.layers), name=one.model, source=one.model)
 
@@ -74,22 +74,13 @@ def test_operators_cover_what_was_counted() -> None:
     """No operator of a promised model is counted and not predicted, with more than 1 %."""
     for one in PROMISES:
         total = one.read_bytes + one.written_bytes
-        assert [name for name, counted, predicted in one.operators if not predicted and counted > 0.01 * total] == []
+        assert [
+            name for name, counted, predicted in one.operators if not predicted and counted > 0.01 * total
+        ] == []
 
 
 def shifted(rows: Sequence[Counted], factor: float) -> list[Counted]:
-    return [
-        Counted(
-            model=row.model,
-            layers=row.layers,
-            case=row.case,
-            operator=row.operator,
-            launches=row.launches,
-            read_bytes=int(row.read_bytes * factor),
-            written_bytes=row.written_bytes,
-        )
-        for row in rows
-    ]
+    return [replace(row, read_bytes=int(row.read_bytes * factor)) for row in rows]
 
 
 def single_step() -> list[Counted]:
@@ -118,12 +109,18 @@ def test_other_models_are_shown_and_not_judged() -> None:
     assert failures([wrong]) == []
 
 
-HEAD = ["ID", "Kernel Name", "thread Domain:Push/Pop_Range:PL_Type:PL_Value:CLR_Type:Color:Msg_Type:Msg", READ, WRITTEN]
+HEAD = [
+    "ID",
+    "Kernel Name",
+    "thread Domain:Push/Pop_Range:PL_Type:PL_Value:CLR_Type:Color:Msg_Type:Msg",
+    READ,
+    WRITTEN,
+]
 IN_CASE = "<default domain>:roofgate-case=prefill-b1-p8-fp16-eager:none"
 
 
 def page(*kernels: tuple[str, str, str], units: str = "byte") -> list[str]:
-    """ncu's raw page as it prints it: a word first, a line of units, numbers with commas."""
+    """The raw page of ncu as it prints it: a word first, a line of units, numbers with commas."""
     rows = [HEAD, ["", "", "", units, units], *(["0", "gemm", *kernel] for kernel in kernels)]
     return ["==PROF== Disconnected", *(",".join(f'"{cell}"' for cell in row) for row in rows)]
 
@@ -221,14 +218,19 @@ def test_compare_fails_when_one_row_changes_by_a_fifth(
 def test_a_damaged_table_names_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = edited(tmp_path / "damaged.csv", lambda row: row.update(read_bytes="many"))
 
-    with pytest.raises(SpecError, match="damaged.csv: not a table of counters"):
+    with pytest.raises(SpecError, match=r"damaged\.csv: not a table of counters"):
         read(path)
     assert dram_counters.main(["compare", str(path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: ")
 
 
-@pytest.mark.parametrize("content", ["# gpu\nmodel,case\na,b\n", "\x00", None])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "\n".join(TABLE.read_text(encoding="utf-8").splitlines()[:2]), "# gpu\nmodel,case\na,b\n"],
+    ids=["missing", "empty", "without rows", "other columns"],
+)
 def test_what_is_no_table_is_refused(tmp_path: Path, content: str | None) -> None:
+    """Else nothing would be compared, and all of it be within what is promised."""
     path = tmp_path / "table.csv"
     if content is not None:
         path.write_text(content, encoding="utf-8")

@@ -9,8 +9,10 @@ from analytic.estimate import (
     FAR,
     GAP_HIGH,
     GAP_LOW,
+    HOST_SHARE,
     LAUNCH_GAP_S,
     NEAR,
+    QUANTISED_LAUNCHES,
     Estimate,
     Interval,
     estimate,
@@ -78,7 +80,9 @@ def test_an_interval_holds_its_typical_time(model: str, gpu: GpuSpec, precision:
         ("mistral-7b-v0.2", find_gpu("h200"), FAR),
     ],
 )
-def test_less_is_known_of_other_families_and_least_of_other_gpus(model: str, gpu: GpuSpec, width: float) -> None:
+def test_less_is_known_of_other_families_and_least_of_other_gpus(
+    model: str, gpu: GpuSpec, width: float
+) -> None:
     device = guess(DECODE, model=model, gpu=gpu).device
 
     assert CLOSE < NEAR < FAR
@@ -109,11 +113,18 @@ def test_a_measured_gap_replaces_the_usual_one() -> None:
 @pytest.mark.parametrize(("gap_s", "waits_for"), [(20e-6, "host"), (1e-7, "device")])
 def test_the_wall_is_that_of_the_slower_side(gap_s: float, waits_for: str) -> None:
     found = guess(DECODE, ceilings=measured(gap_s=gap_s))
-    host = Interval(
-        low_s=GAP_LOW * found.overhead_s, typical_s=found.overhead_s, high_s=GAP_HIGH * found.overhead_s
-    )
+    host = Interval(low_s=GAP_LOW * found.host_s, typical_s=found.host_s, high_s=GAP_HIGH * found.host_s)
 
     assert found.wall == (host if waits_for == "host" else found.device)
+
+
+def test_the_host_takes_longer_than_its_launches_and_longest_in_quantised_linears() -> None:
+    """224 linears of bitsandbytes cost the host as much as three more launches each."""
+    plain, quantised = guess(DECODE), guess(DECODE, precision="nf4")
+
+    assert plain.host_s == pytest.approx(HOST_SHARE * plain.overhead_s)
+    assert quantised.host_launches == quantised.launches + QUANTISED_LAUNCHES * 224
+    assert quantised.host_s == pytest.approx(HOST_SHARE * LAUNCH_GAP_S * quantised.host_launches)
 
 
 def test_a_faster_machine_is_estimated_faster() -> None:

@@ -16,9 +16,17 @@ KV_BYTES_PER_TOKEN = 131_072
 
 
 def case_of(
-    phase: Phase, length: int, *, model: ModelSpec = MISTRAL, batch: int = 1, precision: str = "fp16", output: int | None = None
+    phase: Phase,
+    length: int,
+    *,
+    model: ModelSpec = MISTRAL,
+    batch: int = 1,
+    precision: str = "fp16",
+    output: int | None = None,
 ) -> Case:
-    return Case(model=model.name, phase=phase, batch=batch, length=length, output_len=output, precision=precision)
+    return Case(
+        model=model.name, phase=phase, batch=batch, length=length, output_len=output, precision=precision
+    )
 
 
 def need(case: Case, *, gpu: GpuSpec = H100, attention: str = "auto") -> Footprint:
@@ -113,7 +121,9 @@ def test_a_cache_in_fp32_is_twice_as_large() -> None:
 def test_a_sliding_window_caps_the_cache(tokens: int, kept: int) -> None:
     windowed = load_model("mistral-7b-v0.1")
 
-    assert cache_bytes(windowed, find_precision("fp16"), batch=2, tokens=tokens) == 2 * kept * KV_BYTES_PER_TOKEN
+    assert (
+        cache_bytes(windowed, find_precision("fp16"), batch=2, tokens=tokens) == 2 * kept * KV_BYTES_PER_TOKEN
+    )
 
 
 def test_only_layers_with_a_window_are_capped() -> None:
@@ -137,7 +147,9 @@ def test_only_layers_with_a_window_are_capped() -> None:
 )
 def test_what_fits_and_what_does_not(model: str, precision: str, gpu: GpuSpec, fits: bool) -> None:  # noqa: FBT001
     spec = load_model(model)
-    found = fit(spec, case_of(Phase.DECODE, 512, model=spec, precision=precision), find_precision(precision), gpu)
+    found = fit(
+        spec, case_of(Phase.DECODE, 512, model=spec, precision=precision), find_precision(precision), gpu
+    )
 
     assert found.fits is fits
     assert found.left_bytes == found.usable_bytes - found.need.total_bytes
@@ -147,14 +159,19 @@ def test_what_fits_and_what_does_not(model: str, precision: str, gpu: GpuSpec, f
 
 @pytest.mark.parametrize("gpu", [T4, H100], ids=["t4", "h100"])
 @pytest.mark.parametrize("precision", ["fp16", "nf4"])
-@pytest.mark.parametrize(("phase", "output"), [(Phase.PREFILL, None), (Phase.DECODE, None), (Phase.GENERATE, 64)])
+@pytest.mark.parametrize(
+    ("phase", "output"), [(Phase.PREFILL, None), (Phase.DECODE, None), (Phase.GENERATE, 64)]
+)
 def test_the_largest_that_fits_does_and_one_more_does_not(
     gpu: GpuSpec, precision: str, phase: Phase, output: int | None
 ) -> None:
     case = case_of(phase, 512, precision=precision, output=output)
     found = fit(MISTRAL, case, find_precision(precision), gpu)
     left = {
-        name: [found.usable_bytes - need(replace(case, **{name: size}), gpu=gpu).total_bytes for size in (most, most + 1)]
+        name: [
+            found.usable_bytes - need(replace(case, **{name: size}), gpu=gpu).total_bytes
+            for size in (most, most + 1)
+        ]
         for name, most in (("batch", found.largest_batch), ("length", found.longest))
     }
 
@@ -174,7 +191,10 @@ def test_no_batch_fits_where_the_weights_do_not() -> None:
 
 def test_a_larger_card_holds_a_larger_batch() -> None:
     case = case_of(Phase.DECODE, 2048, precision="nf4")
-    batches = [largest_batch(MISTRAL, case, find_precision("nf4"), find_gpu(key)) for key in ("t4", "l4", "h100-sxm", "h200")]
+    batches = [
+        largest_batch(MISTRAL, case, find_precision("nf4"), find_gpu(key))
+        for key in ("t4", "l4", "h100-sxm", "h200")
+    ]
 
     assert batches == sorted(set(batches))
 

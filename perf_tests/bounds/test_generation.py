@@ -2,7 +2,17 @@
 
 import pytest
 
-from analytic import Case, Phase, SpecError, case_costs, find_gpu, find_precision, load_model, pass_bound, pass_cost
+from analytic import (
+    Case,
+    Phase,
+    SpecError,
+    case_costs,
+    find_gpu,
+    find_precision,
+    load_model,
+    pass_bound,
+    pass_cost,
+)
 from analytic.generation import Generation, generation_bound
 
 pytestmark = pytest.mark.analytic
@@ -31,7 +41,9 @@ def test_the_whole_is_the_sum_of_its_passes(precision: str, prompt: int, output:
     shapes = [(prompt, 0), *((1, cached) for cached in range(prompt, prompt + output - 1))]
     bounds = [
         pass_bound(
-            pass_cost(MISTRAL, batch=1, new_tokens=new, context_len=cached, precision=find_precision(precision)),
+            pass_cost(
+                MISTRAL, batch=1, new_tokens=new, context_len=cached, precision=find_precision(precision)
+            ),
             H100.roofs,
         )
         for new, cached in shapes
@@ -47,7 +59,8 @@ def test_the_first_token_is_the_prefills() -> None:
     """So two tokens take one step."""
     found = generation(512, 2)
     step = pass_bound(
-        pass_cost(MISTRAL, batch=1, new_tokens=1, context_len=512, precision=find_precision("fp16")), H100.roofs
+        pass_cost(MISTRAL, batch=1, new_tokens=1, context_len=512, precision=find_precision("fp16")),
+        H100.roofs,
     )
 
     assert found.tpot_s == found.decode.lower_s == step.lower_s
@@ -115,9 +128,7 @@ def test_single_passes_are_no_generation(phase: Phase) -> None:
 
 
 def test_flops_and_bytes_are_those_of_the_cases_passes() -> None:
-    case = Case(
-        model=MISTRAL.name, phase=Phase.GENERATE, batch=2, length=64, output_len=16, precision="nf4"
-    )
+    case = Case(model=MISTRAL.name, phase=Phase.GENERATE, batch=2, length=64, output_len=16, precision="nf4")
     precision = find_precision("nf4")
     found = generation_bound(MISTRAL, case, precision, H100.roofs)
     costs = case_costs(MISTRAL, case, precision)

@@ -96,9 +96,7 @@ def test_what_was_just_written_is_found_and_named() -> None:
     assert moved[1].resident == (("made", 100.0),)
 
 
-@pytest.mark.parametrize(
-    ("between", "share"), [(0, 0.0), (100, 0.0), (450, 0.5), (800, 1.0), (10**6, 1.0)]
-)
+@pytest.mark.parametrize(("between", "share"), [(0, 0.0), (100, 0.0), (450, 0.5), (800, 1.0), (10**6, 1.0)])
 def test_what_lies_between_decides(between: int, share: float) -> None:
     """A tensor of 100 bytes read by a kernel that fills 100 as well: every byte was
     touched 100 + between ago, and 550 is half way from 200 to 900."""
@@ -112,9 +110,19 @@ def test_what_lies_between_decides(between: int, share: float) -> None:
 
 @pytest.mark.parametrize(
     ("last", "between", "this"),
-    [(100, 150, 250), (100, 0, 300), (400, 400, 600), (10, 900, 10), (700, 0, 1300), (1, 0, 5000), (5000, 0, 1)],
+    [
+        (100, 150, 250),
+        (100, 0, 300),
+        (400, 400, 600),
+        (10, 900, 10),
+        (700, 0, 1300),
+        (1, 0, 5000),
+        (5000, 0, 1),
+    ],
 )
-def test_reuse_distance_runs_from_the_last_kernels_fill_to_this_ones(last: int, between: int, this: int) -> None:
+def test_reuse_distance_runs_from_the_last_kernels_fill_to_this_ones(
+    last: int, between: int, this: int
+) -> None:
     """(1 - u) last + between + u this, summed here byte by byte."""
     tape = Tape()
     made = tape.elementwise("op", [], "made", last)
@@ -160,6 +168,16 @@ def test_a_freed_block_that_was_evicted_goes_to_dram_twice() -> None:
 
 def test_a_block_of_another_size_is_another_block() -> None:
     assert reused(size=101) == 201
+
+
+def test_a_freed_block_is_handed_out_once() -> None:
+    tape = Tape()
+    made = tape.elementwise("op", [], "made", 100)
+    tape.run("op", "elementwise", [made], freed=[made])
+    for name in ("one", "two"):
+        tape.elementwise("op", [], name, 100)
+
+    assert [moved.written_bytes for moved in played(tape, SMALL)] == [100, 0, 0, 100]
 
 
 def test_a_block_in_use_is_not_written_over() -> None:

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from analytic import PRECISIONS, Cost, ModelSpec, Precision, Roofs, find_gpu, find_precision, pass_bound, pass_cost
+from analytic import (
+    PRECISIONS,
+    Cost,
+    ModelSpec,
+    Precision,
+    Roofs,
+    find_gpu,
+    find_precision,
+    pass_bound,
+    pass_cost,
+)
 from analytic.cost import Pass
 from analytic.eager import eager_tape
 from analytic.l2 import Cache
@@ -13,10 +23,10 @@ from analytic.traffic import traffic
 
 pytest.importorskip("hypothesis", reason="the property tests need hypothesis, of the dev extra")
 
-from hypothesis import HealthCheck, given, settings  # noqa: E402 - where it is installed
-from hypothesis import strategies as st  # noqa: E402 - as above
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from perf_tests.bounds.random_models import configs, deeper, models, passes, spec  # noqa: E402 - as above
+from perf_tests.bounds.random_models import configs, deeper, models, passes, spec
 
 pytestmark = pytest.mark.analytic
 
@@ -25,7 +35,11 @@ FP16 = find_precision("fp16")
 PRECISION = st.sampled_from([find_precision(name) for name in PRECISIONS])
 # The same examples in every run, and no clock that could fail one.
 fixed = settings(
-    max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -57,7 +71,9 @@ def test_a_larger_batch_costs_no_less(model: ModelSpec, shape: Pass, precision: 
 
 @fixed
 @given(models(), passes(), PRECISION, st.integers(1, 300))
-def test_a_longer_prompt_costs_no_less(model: ModelSpec, shape: Pass, precision: Precision, more: int) -> None:
+def test_a_longer_prompt_costs_no_less(
+    model: ModelSpec, shape: Pass, precision: Precision, more: int
+) -> None:
     prefill = replace(shape, context_len=0)
     longer = replace(prefill, new_tokens=prefill.new_tokens + more)
 
@@ -66,7 +82,9 @@ def test_a_longer_prompt_costs_no_less(model: ModelSpec, shape: Pass, precision:
 
 @fixed
 @given(models(), passes(), PRECISION, st.integers(1, 300))
-def test_a_longer_context_costs_no_less(model: ModelSpec, shape: Pass, precision: Precision, more: int) -> None:
+def test_a_longer_context_costs_no_less(
+    model: ModelSpec, shape: Pass, precision: Precision, more: int
+) -> None:
     later = replace(shape, context_len=shape.context_len + more)
 
     assert_no_less(cost_of(model, later, precision), cost_of(model, shape, precision))
@@ -83,7 +101,9 @@ def test_one_layer_more_costs_more(config: dict[str, Any], shape: Pass, precisio
 
 @fixed
 @given(models(), passes(), st.integers(1, 300))
-def test_a_prompt_in_two_chunks_has_the_flops_of_a_whole_one(model: ModelSpec, shape: Pass, more: int) -> None:
+def test_a_prompt_in_two_chunks_has_the_flops_of_a_whole_one(
+    model: ModelSpec, shape: Pass, more: int
+) -> None:
     """Counted causally, with all logits, and without expanding cached latents again:
     then each token and each pair is computed once, wherever the prompt is cut."""
     first = replace(shape, context_len=0, logits="all")
@@ -99,7 +119,9 @@ def test_a_prompt_in_two_chunks_has_the_flops_of_a_whole_one(model: ModelSpec, s
 
 @fixed
 @given(models(), passes(), PRECISION)
-def test_a_causal_mask_takes_flops_away_and_no_bytes(model: ModelSpec, shape: Pass, precision: Precision) -> None:
+def test_a_causal_mask_takes_flops_away_and_no_bytes(
+    model: ModelSpec, shape: Pass, precision: Precision
+) -> None:
     full, causal = (cost_of(model, shape, precision, causal=c) for c in (False, True))
 
     assert causal.flops <= full.flops
@@ -126,7 +148,9 @@ def test_a_gpu_twice_as_fast_needs_half_the_time(model: ModelSpec, shape: Pass, 
 
 @fixed
 @given(models(), passes(), PRECISION)
-def test_perfect_overlap_is_never_the_slower_bound(model: ModelSpec, shape: Pass, precision: Precision) -> None:
+def test_perfect_overlap_is_never_the_slower_bound(
+    model: ModelSpec, shape: Pass, precision: Precision
+) -> None:
     bound = pass_bound(cost_of(model, shape, precision), H100.roofs)
 
     assert max(bound.compute_s, bound.memory_s) == bound.lower_s <= bound.serial_s
@@ -140,7 +164,8 @@ def test_ideal_is_the_least_and_eager_without_a_cache_the_most(
 ) -> None:
     """Every engine moves what must be moved; eager modules, what fused ones do and more."""
     ideal, fused, eager = (
-        traffic(which, model, shape, precision, H100, l2_bytes=0).bytes for which in ("ideal", "fused", "eager")
+        traffic(which, model, shape, precision, H100, l2_bytes=0).bytes
+        for which in ("ideal", "fused", "eager")
     )
 
     assert ideal <= fused
@@ -161,7 +186,9 @@ def test_a_larger_l2_never_reads_or_writes_more(
 
 @fixed
 @given(models(), passes(), PRECISION)
-def test_the_tape_multiplies_what_the_formulas_count(model: ModelSpec, shape: Pass, precision: Precision) -> None:
+def test_the_tape_multiplies_what_the_formulas_count(
+    model: ModelSpec, shape: Pass, precision: Precision
+) -> None:
     tape = eager_tape(model, shape, precision, H100)
     launched = sum(kernel.gemm.flops * kernel.times for kernel in tape.kernels if kernel.gemm)
 

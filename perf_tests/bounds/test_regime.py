@@ -56,9 +56,13 @@ def test_a_pass_has_each_dtypes_roof_and_all_its_bytes() -> None:
     assert pass_limits(cost, ROOFS, overhead_s=5.0) == Limits(compute_s=4.0, memory_s=4.0, overhead_s=5.0)
 
 
-@pytest.mark.parametrize(("new", "cached", "precision"), [(512, 0, "fp16"), (1, 512, "nf4"), (512, 0, "int8")])
+@pytest.mark.parametrize(
+    ("new", "cached", "precision"), [(512, 0, "fp16"), (1, 512, "nf4"), (512, 0, "int8")]
+)
 def test_without_overhead_the_regime_is_the_bounds_limiter(new: int, cached: int, precision: str) -> None:
-    cost = pass_cost(MISTRAL, batch=1, new_tokens=new, context_len=cached, precision=find_precision(precision))
+    cost = pass_cost(
+        MISTRAL, batch=1, new_tokens=new, context_len=cached, precision=find_precision(precision)
+    )
     roofs = find_gpu("h100-sxm").roofs
     bound, limits = pass_bound(cost, roofs), pass_limits(cost, roofs, overhead_s=0.0)
 
@@ -76,7 +80,9 @@ def test_without_overhead_the_regime_is_the_bounds_limiter(new: int, cached: int
         ("t4", 512, 0, "compute"),
     ],
 )
-def test_eager_decode_is_launch_bound_on_a_fast_card_only(gpu: str, new: int, cached: int, regime: str) -> None:
+def test_eager_decode_is_launch_bound_on_a_fast_card_only(
+    gpu: str, new: int, cached: int, regime: str
+) -> None:
     card, shape = find_gpu(gpu), Pass(batch=1, new_tokens=new, context_len=cached)
     cost = pass_cost(MISTRAL, batch=1, new_tokens=new, context_len=cached, precision=FP16)
     guess = estimate(MISTRAL, shape, FP16, card)
@@ -95,9 +101,7 @@ def test_a_host_that_launches_faster_lifts_its_roof() -> None:
 
 def test_each_operator_has_a_regime_of_its_own() -> None:
     cost = cost_by_hand(product=(9000, 10, "fp16"), stream=(10, 90, "fp16"), tiny=(1, 1, "fp16"))
-    found = operator_limits(
-        cost, ROOFS, launches={"product": 1, "stream": 1, "tiny": 4}, launch_gap_s=0.5
-    )
+    found = operator_limits(cost, ROOFS, launches={"product": 1, "stream": 1, "tiny": 4}, launch_gap_s=0.5)
 
     assert {name: limits.regime for name, limits in found.items()} == {
         "product": "compute",

@@ -48,7 +48,9 @@ def test_the_tape_has_the_flops_of_the_formulas(name: str, shape: Pass) -> None:
         (1, 512, "nf4", 1301),  # all of them fused
     ],
 )
-def test_launches_of_mistral_7b_as_seen_on_an_h100(new: int, cached: int, precision: str, launches: int) -> None:
+def test_launches_of_mistral_7b_as_seen_on_an_h100(
+    new: int, cached: int, precision: str, launches: int
+) -> None:
     shape = Pass(batch=1, new_tokens=new, context_len=cached)
     tape = eager_tape(load_model("mistral-7b-v0.2"), shape, find_precision(precision), H100)
 
@@ -63,7 +65,7 @@ def test_launches_of_mistral_7b_as_seen_on_an_h100(new: int, cached: int, precis
 def test_layers_beyond_the_third_are_like_the_third(name: str, shape: Pass) -> None:
     """So three layers of each kind are enough to write out."""
     model, precision = load_model(name), find_precision("fp16")
-    short, whole = (eager_tape(model, shape, precision, H100, depth=depth) for depth in (3, 1000))
+    short, whole = (eager_tape(model, shape, precision, H100, **depth) for depth in ({}, {"depth": 1000}))
     traffics = [
         sum(
             (moved.read_bytes + moved.written_bytes) * moved.kernel.times
@@ -83,7 +85,11 @@ def test_a_card_without_grouped_products_loops_over_the_experts() -> None:
     part; together they need the first four once. In 32 layers."""
     model, shape = load_model("mixtral-8x7b-v0.1"), Pass(batch=1, new_tokens=512, context_len=0)
     grouped, looped = (
-        sum(k.times for k in eager_tape(model, shape, find_precision("fp16"), gpu).kernels if k.operator == "experts")
+        sum(
+            k.times
+            for k in eager_tape(model, shape, find_precision("fp16"), gpu).kernels
+            if k.operator == "experts"
+        )
         for gpu in (H100, T4)
     )
 

@@ -18,7 +18,13 @@ KV_BYTES_PER_TOKEN = 131_072
 
 
 def moved(
-    which: str, shape: Pass, precision: str = "fp16", *, gpu: GpuSpec = H100, l2: float | None = None, **options: str
+    which: str,
+    shape: Pass,
+    precision: str = "fp16",
+    *,
+    gpu: GpuSpec = H100,
+    l2: float | None = None,
+    **options: str,
 ) -> Traffic:
     return traffic(which, MISTRAL, shape, find_precision(precision), gpu, l2_bytes=l2, **options)
 
@@ -34,7 +40,8 @@ def test_three_traffics_of_every_preset_are_ordered(name: str, precision: str) -
     model, stored = load_model(name), find_precision(precision)
     for shape in (PREFILL, DECODE, Pass(batch=8, new_tokens=1, context_len=3000)):
         ideal, fused, eager = (
-            traffic(which, model, shape, stored, H100, l2_bytes=0).bytes for which in ("ideal", "fused", "eager")
+            traffic(which, model, shape, stored, H100, l2_bytes=0).bytes
+            for which in ("ideal", "fused", "eager")
         )
         assert ideal <= fused <= eager
 
@@ -108,12 +115,12 @@ def test_what_no_l2_holds_is_not_named() -> None:
 
 
 def test_a_cache_larger_than_the_l2_is_read_again() -> None:
-    """One layer of 131072 tokens is 537 MB, its keys half of it."""
+    """One layer of 131072 tokens is 537 MB; the L2 still holds a tenth of that at most."""
     long = Pass(batch=1, new_tokens=1, context_len=131_072)
     kept = dict(moved("eager", long).resident)
 
     assert "cached keys" not in kept
-    assert operator(moved("eager", long), "attention").bytes >= 131_072 * KV_BYTES_PER_TOKEN
+    assert operator(moved("eager", long), "attention").bytes >= 0.9 * 131_072 * KV_BYTES_PER_TOKEN
 
 
 def test_dynamic_cache_reads_and_writes_all_of_it_at_every_step() -> None:
@@ -183,5 +190,5 @@ def test_every_kind_of_layer_says_its_attention() -> None:
 
 
 def test_an_unknown_model_of_traffic_lists_the_three() -> None:
-    with pytest.raises(SpecError, match="unknown traffic model 'eagre'.*Known: eager, fused, ideal"):
+    with pytest.raises(SpecError, match=r"unknown traffic model 'eagre'.*Known: eager, fused, ideal"):
         moved("eagre", PREFILL)

@@ -166,16 +166,18 @@ class TestFlash:
 
 
 class TestFormats:
-    def test_a_launch_bound_case_gains_nothing_by_lighter_weights(self) -> None:
+    def test_a_launch_bound_case_loses_by_the_host_s_work_for_lighter_weights(self) -> None:
         nf4, int8 = (one(options(LAUNCH_BOUND), f"{name} weights") for name in ("nf4", "int8"))
 
-        assert nf4.gain == pytest.approx(1.0)
-        assert "launching (1,301 × 26.902 µs) stays the floor" in nf4.reason
-        # bitsandbytes' int8 launches twice as much: the floor rises.
-        assert int8.gain == pytest.approx(1301 / 2645)
+        # bitsandbytes' Python works as long as for three more launches in each of 224 linears.
+        assert nf4.gain == pytest.approx(1301 / (1301 + 3 * 224))
+        assert "launching (1,973 × 26.902 µs) stays the floor" in nf4.reason
+        # Its int8 launches twice as much beside.
+        assert int8.gain == pytest.approx(1301 / (2645 + 3 * 224))
 
     def test_a_memory_bound_t4_gains_by_nf4(self) -> None:
-        assert quicker(options(ON_T4))[0].startswith("nf4")
+        assert quicker(options(ON_T4))[0].endswith("weights")
+        assert one(options(ON_T4), "nf4 weights").gain > 1.5
 
     def test_no_bf16_on_a_t4(self) -> None:
         with pytest.raises(SpecError, match="has no bf16 units"):
@@ -422,8 +424,8 @@ class TestCommand:
             ("--phase decode --prompt 512", "--phase decode takes --context"),
             ("--phase prefill --prompt 512 --acceptance 0.5", "--acceptance is for --phase decode"),
             ("--phase prefill --prompt 512 --draft-tokens 3", "--draft-tokens is for --phase decode"),
-            ("--phase generate --prompt 512", "unknown phase 'generate'"),
-            ("--phase decode --context 512 --batch 0", "batch 0"),
+            ("--phase generate --prompt 512 --output 8", "prefill or decode is needed"),
+            ("--phase decode --context 512 --batch 0", "--batch is 0"),
             ("--phase decode --context 512 --precision bf16", "no bf16 units"),
             ("--phase decode --context 512 --precision fp7", "unknown precision 'fp7'"),
             ("--phase decode --context 512 --ceilings nowhere.json", "nowhere.json: no such file"),
