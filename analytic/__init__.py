@@ -6,7 +6,8 @@ Pure: no torch, no pytest, no files written. See analytic/README.md.
 from analytic.bound import Bound, case_bound, least_s, mbu, mfu, pass_bound, sequence_bound
 from analytic.case import Case, Phase
 from analytic.config_file import find_config, load_model, preset_names, read_config
-from analytic.cost import Cost, Operator, case_costs, merged, pass_cost
+from analytic.cost import Cost, Operator, merged
+from analytic.counting import case_costs, pass_cost
 from analytic.errors import SpecError
 from analytic.footprint import Footprint, footprint
 from analytic.gpus import GpuSpec, find_gpu, registry

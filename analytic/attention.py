@@ -8,9 +8,9 @@ masking_utils.py (_ignore_causal_mask_sdpa), torch 2.11's sdp_utils.
 
 from dataclasses import dataclass
 
-from analytic.cost import Pass
 from analytic.errors import SpecError, unknown
-from analytic.models import Attention
+from analytic.layers import Attention
+from analytic.passes import Pass
 
 #: eager: transformers' own matmuls. math, efficient and flash: torch's SDPA kernels.
 BACKENDS = ("eager", "math", "efficient", "flash")

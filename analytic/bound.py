@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analytic.case import Case
-from analytic.cost import Cost, case_costs, total_bytes, total_flops
+from analytic.cost import Cost, total_bytes, total_flops
+from analytic.counting import case_costs
 from analytic.models import ModelSpec
 from analytic.precision import find_precision
 from analytic.roofs import Roofs

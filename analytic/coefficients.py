@@ -12,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from analytic.models import Attention, Linear, ModelSpec
+from analytic.layers import Attention, Linear
+from analytic.models import ModelSpec
 from analytic.precision import Precision
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"

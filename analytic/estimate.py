@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from analytic.bitsandbytes import VERSION
-from analytic.cost import Pass
 from analytic.eager import eager_tape
 from analytic.gpus import GpuSpec
 from analytic.l2 import Cache, Moved
 from analytic.models import ModelSpec
+from analytic.passes import Pass
 from analytic.precision import Precision
 from analytic.roofs import Ceilings
 

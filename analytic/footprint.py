@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from analytic.case import Case
-from analytic.cost import Pass, case_passes
 from analytic.eager import eager_tape
 from analytic.gpus import HOST, GpuSpec
 from analytic.models import ModelSpec
+from analytic.passes import Pass, case_passes
 from analytic.precision import Precision
 
 # Where a search for what fits ends.

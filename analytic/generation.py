@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analytic.bound import Bound, pass_bound, sequence_bound
 from analytic.case import Case, Phase
-from analytic.cost import case_costs
+from analytic.counting import case_costs
 from analytic.errors import SpecError
 from analytic.models import ModelSpec
 from analytic.precision import Precision

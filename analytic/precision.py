@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from analytic.errors import SpecError, unknown
-from analytic.models import Linear
+from analytic.layers import Linear
 
 #: Bytes per element of the floating-point types that a model computes in.
 DTYPE_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}

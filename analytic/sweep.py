@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from analytic.case import Phase
 from analytic.coefficients import LARGEST, Coefficients, Ints
-from analytic.cost import pass_cost
+from analytic.counting import pass_cost
 from analytic.errors import SpecError, unknown
 from analytic.footprint import cache_bytes, resident_weight_bytes
 from analytic.gpus import GpuSpec

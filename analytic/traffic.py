@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 from analytic.attention import Resolution
 from analytic.bitsandbytes import VERSION
-from analytic.cost import Cost, Pass, pass_cost
+from analytic.cost import Cost
+from analytic.counting import pass_cost
 from analytic.eager import eager_tape
 from analytic.eager.model import resolutions
 from analytic.errors import unknown
 from analytic.gpus import GpuSpec
 from analytic.l2 import Cache, Moved
 from analytic.models import ModelSpec
+from analytic.passes import Pass
 from analytic.precision import Precision
 
 MODELS = ("ideal", "fused", "eager")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analytic import Case, Phase, find_gpu, find_precision
 from analytic.config_file import read_config
-from analytic.cost import case_passes
+from analytic.passes import case_passes
 from analytic.traffic import traffic
 from perf_tests.dram_steps import cut_config
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 
 from analytic import Case, Ceilings, Phase, SpecError, find_gpu, find_precision, load_model, text
-from analytic.cost import case_passes
 from analytic.estimate import Estimate, estimate
+from analytic.passes import case_passes
 from baselines.codec import FormatError
 from baselines.record import Record
 from baselines.run import RunFolder

@@ -2,7 +2,8 @@
 
 A module has `add(commands)`, which adds its parser and sets `run` as the
 default of that name, and `run(options)`, which prints. Only the module of the
-command that was asked for is imported.
+command that was asked for is imported. arguments.py holds what several take;
+bounds_answer.py and bounds_text.py are the two forms of what bounds answers.
 """
 
 import argparse

@@ -8,10 +8,10 @@ from analytic.bitsandbytes import VERSION
 from analytic.case import Case, Phase
 from analytic.ceilings_file import read_ceilings
 from analytic.config_file import load_model
-from analytic.cost import Pass
 from analytic.errors import SpecError, unknown
 from analytic.gpus import GpuSpec, find_gpu
 from analytic.models import ModelSpec
+from analytic.passes import Pass
 from analytic.precision import PRECISIONS, Precision, find_precision
 from analytic.roofs import Ceilings
 

@@ -3,7 +3,7 @@
 from analytic.attention import Resolution
 from analytic.eager.scores import Scores
 from analytic.eager.writer import FP32, Writer
-from analytic.models import Attention
+from analytic.layers import Attention
 from analytic.tape import Tensor, Touch
 
 # The L2 fetches sectors of 32 bytes.

@@ -1,7 +1,7 @@
 """The MLP and the experts of an eager pass."""
 
 from analytic.eager.writer import FP32, Writer
-from analytic.models import Mlp, Moe
+from analytic.layers import Mlp, Moe
 from analytic.tape import Tensor, Touch
 
 # Launches of activations that are more than one: NewGELU's eight (GPT-2).

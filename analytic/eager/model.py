@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from analytic.attention import Resolution, resolve
 from analytic.bitsandbytes import VERSION
-from analytic.cost import Pass
 from analytic.eager.attention import write_attention
 from analytic.eager.feed_forward import write_experts, write_mlp
 from analytic.eager.writer import FP32, Writer
 from analytic.errors import SpecError
 from analytic.gpus import GpuSpec
-from analytic.models import Attention, Layer, ModelSpec, Norm
+from analytic.layers import Attention, Layer, Norm
+from analytic.models import ModelSpec
+from analytic.passes import Pass
 from analytic.precision import Precision
 from analytic.tape import Tape, Tensor, Touch
 

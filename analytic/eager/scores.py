@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analytic.attention import Resolution
 from analytic.eager.writer import FP32, Writer
-from analytic.models import Attention
+from analytic.layers import Attention
 from analytic.tape import Gemm, Tensor
 
 

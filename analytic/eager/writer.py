@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from analytic.bitsandbytes import VERSION, Path, linear_path
-from analytic.cost import Pass
 from analytic.gpus import GpuSpec
-from analytic.models import Linear, Norm
+from analytic.layers import Linear, Norm
+from analytic.passes import Pass
 from analytic.precision import DTYPE_BYTES, Precision
 from analytic.quantised_linear import Step, steps
 from analytic.tape import Gemm, Tape, Tensor, Touch

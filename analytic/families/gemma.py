@@ -5,7 +5,8 @@ from dataclasses import replace
 from analytic.families.llama import LAYER_TYPES
 from analytic.families.parts import gated_mlp, gqa, rms_decoder, rms_norm
 from analytic.fields import Fields
-from analytic.models import Layer, ModelSpec
+from analytic.layers import Layer
+from analytic.models import ModelSpec
 
 # transformers.Gemma2Config's defaults.
 WINDOW = 4096

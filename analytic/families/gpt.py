@@ -5,7 +5,8 @@ from dataclasses import replace
 from analytic.errors import SpecError
 from analytic.families.parts import layer_norm, linear, plain_mlp, stacked
 from analytic.fields import Fields
-from analytic.models import Attention, Layer, Linear, ModelSpec, Norm
+from analytic.layers import Attention, Layer, Linear, Norm
+from analytic.models import ModelSpec
 
 # OPT's position table has two rows more than positions (OPTLearnedPositionalEmbedding).
 OPT_POSITION_OFFSET = 2

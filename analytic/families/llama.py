@@ -2,7 +2,8 @@
 
 from analytic.families.parts import gated_mlp, gqa, pre_norm_layer, rms_decoder
 from analytic.fields import Fields
-from analytic.models import Attention, Layer, ModelSpec
+from analytic.layers import Attention, Layer
+from analytic.models import ModelSpec
 
 # What transformers' config classes assume where a config.json is silent.
 MISTRAL_WINDOW = 4096

@@ -12,7 +12,8 @@ from analytic.families.parts import (
     two_norms,
 )
 from analytic.fields import Fields
-from analytic.models import Attention, Latent, Layer, Linear, Mlp, ModelSpec, Moe, Norm
+from analytic.layers import Attention, Latent, Layer, Linear, Mlp, Moe, Norm
+from analytic.models import ModelSpec
 
 # transformers.Qwen3MoeConfig's default.
 QWEN_WINDOW = 4096

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from analytic.fields import Fields
-from analytic.models import Attention, Layer, Linear, Mlp, ModelSpec, Norm, Stack
+from analytic.layers import Attention, Layer, Linear, Mlp, Norm, Stack
+from analytic.models import ModelSpec
 
 
 def linear(name: str, rows: int, cols: int, *, bias: bool = False) -> Linear:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from analytic import text
-from analytic.cost import case_costs
+from analytic.counting import case_costs
 from analytic.gpus import GpuSpec
 from analytic.whatif.fused import bitsandbytes_s, fused_s
 from analytic.whatif.memory import refusal

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from analytic.attention import Resolution
-from analytic.cost import Pass
 from analytic.eager.model import resolutions
 from analytic.errors import SpecError
 from analytic.estimate import PACES, Interval, typical_ceilings
 from analytic.gpus import GpuSpec
-from analytic.models import Attention
+from analytic.layers import Attention
+from analytic.passes import Pass
 from analytic.whatif.memory import refusal
 from analytic.whatif.option import Option, floored, foretold, impossible
 from analytic.whatif.present import Present

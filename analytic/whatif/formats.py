@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from analytic import text
-from analytic.cost import case_costs, total_bytes
+from analytic.cost import total_bytes
+from analytic.counting import case_costs
 from analytic.gpus import GpuSpec
 from analytic.precision import QUANTISED, Precision, find_precision
 from analytic.roofs import Roofs

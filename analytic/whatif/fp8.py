@@ -14,11 +14,13 @@ from dataclasses import replace
 from analytic import text
 from analytic.bound import sequence_bound
 from analytic.case import Case
-from analytic.cost import Cost, Operator, Pass, case_costs, case_passes
+from analytic.cost import Cost, Operator
+from analytic.counting import case_costs
 from analytic.estimate import Interval
 from analytic.footprint import cache_bytes, resident_weight_bytes
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
+from analytic.passes import Pass, case_passes
 from analytic.precision import Precision, find_precision
 from analytic.whatif.formats import HALVES, fastest_half, missing_dtype, no_units
 from analytic.whatif.fused import fused_s

@@ -2,10 +2,10 @@
 
 from analytic import text
 from analytic.case import Case
-from analytic.cost import case_passes
 from analytic.footprint import cache_bytes, footprint, resident_weight_bytes
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
+from analytic.passes import case_passes
 from analytic.precision import find_precision
 from analytic.whatif.present import Present
 from analytic.whatif.run import eager_modelled

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from analytic.bound import case_bound
 from analytic.case import Case, Phase
-from analytic.cost import Pass, case_passes
 from analytic.estimate import CALIBRATED_ON, FAR, NEAR, Estimate, Interval, estimate
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
+from analytic.passes import Pass, case_passes
 from analytic.precision import find_precision
 from analytic.roofs import Ceilings, Roofs
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from analytic.bound import pass_bound
 from analytic.case import Phase
-from analytic.cost import Pass, pass_cost
+from analytic.counting import pass_cost
 from analytic.errors import SpecError
 from analytic.estimate import estimate
+from analytic.passes import Pass
 from analytic.whatif.memory import refusal
 from analytic.whatif.option import Option, floored, foretold, impossible
 from analytic.whatif.present import Present

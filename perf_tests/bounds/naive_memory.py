@@ -1,8 +1,8 @@
 """Naive errors in the bytes that a pass moves and a model occupies, 16 bit."""
 
 from analytic import find_gpu, find_precision, load_model
-from analytic.cost import Pass
 from analytic.eager import eager_tape
+from analytic.passes import Pass
 from analytic.traffic import traffic
 from perf_tests.bounds.naive_record import (
     MISTRAL,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from analytic import find_gpu, find_precision, least_s, load_model, pass_bound
-from analytic.cost import Pass
 from analytic.estimate import estimate
+from analytic.passes import Pass
 from perf_tests.bounds.naive_record import MISTRAL, NaiveError, Size, bound, decode, prefill
 
 T4, H100 = find_gpu("t4"), find_gpu("h100-sxm")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from analytic import ModelSpec, read_config
-from analytic.cost import Pass
+from analytic.passes import Pass
 
 FAMILIES = (
     *("mistral", "llama", "qwen2", "qwen3", "phi3", "gemma2", "mixtral"),

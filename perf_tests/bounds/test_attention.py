@@ -7,8 +7,8 @@ import pytest
 
 from analytic import SpecError, load_model
 from analytic.attention import BACKENDS, CHOICES, Resolution, resolve
-from analytic.cost import Pass
-from analytic.models import Attention
+from analytic.layers import Attention
+from analytic.passes import Pass
 
 pytestmark = pytest.mark.analytic
 

@@ -3,7 +3,6 @@
 import pytest
 
 from analytic import Ceilings, GpuSpec, SpecError, find_gpu, find_precision, load_model
-from analytic.cost import Pass
 from analytic.estimate import (
     CLOSE,
     FAR,
@@ -18,6 +17,7 @@ from analytic.estimate import (
     estimate,
     typical_ceilings,
 )
+from analytic.passes import Pass
 
 pytestmark = pytest.mark.analytic
 

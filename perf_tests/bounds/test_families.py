@@ -11,7 +11,7 @@ import pytest
 
 from analytic import ModelSpec, SpecError, read_config
 from analytic.families import FAMILIES
-from analytic.models import Attention, Layer
+from analytic.layers import Attention, Layer
 
 pytestmark = pytest.mark.analytic
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from analytic import find_gpu, find_precision, load_model
-from analytic.cost import Pass
 from analytic.eager import eager_tape
 from analytic.l2 import FAR, NEAR, TILE, Cache, Moved
+from analytic.passes import Pass
 from analytic.tape import Gemm, Kernel, Tape, Tensor, Touch
 
 pytestmark = pytest.mark.analytic

@@ -4,10 +4,11 @@ with their sizes: analytic/ERRORS.md."""
 import pytest
 
 from analytic import find_gpu, find_precision, load_model, pass_cost
-from analytic.cost import Operator, Pass
+from analytic.cost import Operator
 from analytic.eager import eager_tape
 from analytic.estimate import estimate
 from analytic.footprint import resident_weight_bytes
+from analytic.passes import Pass
 from analytic.regime import pass_limits
 from analytic.tape import Tape
 from analytic.traffic import traffic

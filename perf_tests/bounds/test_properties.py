@@ -1,6 +1,8 @@
 """What holds for every model and every pass, not only for those with known figures."""
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +18,23 @@ from analytic import (
     pass_bound,
     pass_cost,
 )
-from analytic.cost import Pass
 from analytic.eager import eager_tape
 from analytic.l2 import Cache
+from analytic.passes import Pass
 from analytic.traffic import traffic
 
 pytest.importorskip("hypothesis", reason="the property tests need hypothesis, of the dev extra")
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from perf_tests.bounds.random_models import configs, deeper, models, passes, spec
 
 pytestmark = pytest.mark.analytic
+
+# Listing tests leaves nothing in the working tree; hypothesis would begin its store.
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "roofgate-hypothesis")
 
 H100 = find_gpu("h100-sxm")
 FP16 = find_precision("fp16")

@@ -3,8 +3,8 @@
 import pytest
 
 from analytic import Cost, Operator, Roofs, find_gpu, find_precision, load_model, pass_bound, pass_cost
-from analytic.cost import Pass
 from analytic.estimate import LAUNCH_GAP_S, estimate
+from analytic.passes import Pass
 from analytic.regime import Limits, operator_limits, pass_limits
 
 pytestmark = pytest.mark.analytic

@@ -3,9 +3,9 @@
 import pytest
 
 from analytic import find_gpu, find_precision, load_model, pass_cost, preset_names
-from analytic.cost import Pass
 from analytic.eager import eager_tape
 from analytic.l2 import Cache
+from analytic.passes import Pass
 from analytic.tape import Gemm, Tape, Tensor, Touch
 
 pytestmark = pytest.mark.analytic

@@ -3,7 +3,7 @@
 import pytest
 
 from analytic import GpuSpec, SpecError, find_gpu, find_precision, load_model, pass_cost, preset_names
-from analytic.cost import Pass
+from analytic.passes import Pass
 from analytic.traffic import OperatorTraffic, Traffic, traffic
 
 pytestmark = pytest.mark.analytic

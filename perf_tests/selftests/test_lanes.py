@@ -470,7 +470,8 @@ def test_listing_loads_nothing_heavy_and_makes_no_folder(place: Place, option: s
     loaded = done.line("LOADED").split()
     assert "torch" not in loaded
     assert "transformers" not in loaded
-    assert place.files() == before
+    # pytest-benchmark begins its own store, if it is not there yet.
+    assert place.files() - {".benchmarks"} == before
     if option == "--collect-only":
         assert "test_decode[decode-b1-c128-fp16-eager]" in done.out
     else:

@@ -278,7 +278,7 @@ class TestAdvice:
         assert "**batch 8: 3.54×** the throughput by the estimate" in recommended
         assert "**nf4-dq weights" in recommended
         assert "nf4 weights" not in recommended
-        assert "- nf4 weights: 2.21× predicted; this run measured 0.50×." in refuted
+        assert "- nf4 weights: 1.63× predicted; this run measured 0.50×." in refuted
 
     def test_a_batch_that_gained_nothing_demotes_the_others(self) -> None:
         """Of the same length where there is a series, else of another."""
@@ -377,8 +377,9 @@ class TestSummary:
         )
 
         assert on_h100[0].index("**compiled engine") < on_h100[0].index("**CUDA graphs")
-        assert "- nf4 weights: 1.00× predicted" in on_h100[1]
-        assert "**nf4 weights: 2.21×**" in on_t4[0]
+        # bitsandbytes' host work makes a pass that waits for the host slower.
+        assert "- nf4 weights: 0.66× predicted" in on_h100[1]
+        assert "**nf4 weights: 1.63×**" in on_t4[0]
         assert "sm75 + GQA + no mask → math" in on_t4[0]
         assert "- CUDA graphs" in on_t4[1]
 
