@@ -9,6 +9,7 @@ masking_utils.py (_ignore_causal_mask_sdpa), torch 2.11's sdp_utils.
 from dataclasses import dataclass
 
 from analytic.errors import SpecError, unknown
+from analytic.gpu_spec import FLASH_CAPABILITY
 from analytic.layers import Attention
 from analytic.passes import Pass
 
@@ -16,8 +17,6 @@ from analytic.passes import Pass
 BACKENDS = ("eager", "math", "efficient", "flash")
 CHOICES = (*BACKENDS, "auto")
 
-# From this compute capability on, SDPA has flash attention (FlashAttention-2).
-FLASH_CAPABILITY = (8, 0)
 # The largest head that SDPA's flash kernels and enable_gqa take.
 FLASH_HEAD = 256
 
