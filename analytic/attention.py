@@ -1,9 +1,11 @@
 """Which attention implementation a pass really runs, and why.
 
-`auto` is what transformers 5.17 to 5.23 choose by default (SDPA, which torch
-dispatches further) on a given GPU generation. Sources, read in the installed
-files: transformers/integrations/sdpa_attention.py (use_gqa_in_sdpa),
-masking_utils.py (_ignore_causal_mask_sdpa), torch 2.11's sdp_utils.
+`auto` is what transformers 5.23 chooses by default (SDPA, which torch dispatches
+further) on a given GPU generation. Sources, read in the installed files:
+transformers/integrations/sdpa_attention.py (use_gqa_in_sdpa), masking_utils.py
+(_ignore_causal_mask_sdpa), torch 2.11's sdp_utils. 5.17 differs in two places: it
+copies K and V out for a single query with a mask too, and runs Gemma 2 in SDPA,
+without its cap.
 """
 
 from dataclasses import dataclass

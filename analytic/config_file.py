@@ -26,6 +26,8 @@ def find_config(model: str) -> Path:
 
     Raises SpecError where there is none.
     """
+    if not model.strip():
+        raise SpecError("the model is empty; a preset, a config.json or its folder is needed")
     path = Path(model)
     try:
         if path.name == model and (PRESETS / f"{model}.json").is_file():
@@ -86,4 +88,12 @@ def read_config(config: Mapping[str, Any], *, name: str, source: str) -> ModelSp
         raise SpecError(
             f"{source}: model_type {model_type!r} is not supported; supported: {', '.join(sorted(FAMILIES))}"
         )
-    return FAMILIES[model_type](Fields(config, source), name)
+    fields = Fields(config, source)
+    if fields.has("quantization_config"):
+        method = fields.table("quantization_config").word("quant_method", default="bitsandbytes")
+        if method != "bitsandbytes":
+            raise SpecError(
+                f"{source}: quantization_config is of {shown(method)}, whose storage is not modelled; "
+                "without the field the model is counted unquantised, or by --precision"
+            )
+    return FAMILIES[model_type](fields, name)

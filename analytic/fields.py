@@ -77,6 +77,14 @@ class Fields:
             raise self.error(name, "a number above 0 and up to 1")
         return float(value)
 
+    def rotary_share(self, name: str, *, default: float) -> float:
+        """The rotated share of a head: what transformers 5 writes into
+        rope_parameters, or the field `name` of older configs."""
+        nested = self.table("rope_parameters")
+        if nested.has("partial_rotary_factor"):
+            return nested.share("partial_rotary_factor", default=default)
+        return self.share(name, default=default)
+
     def word(self, name: str, *, default: str) -> str:
         value = self._config.get(name)
         if value is None:

@@ -1,6 +1,6 @@
 """How much memory a case needs: weights, KV cache, activations; and what fits.
 
-    total = weights + batch x tokens x KV bytes per token + activations
+    total = weights + batch x tokens held x KV bytes per token + activations
 
 Activations are the most that eager execution holds at once, read off its tape:
 with a gated MLP three tensors of d_ff a token, or the score matrix where
@@ -10,6 +10,7 @@ attention writes it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from analytic.bitsandbytes import VERSION
 from analytic.case import Case
 from analytic.eager import eager_tape
 from analytic.gpus import HOST, GpuSpec
@@ -49,11 +50,36 @@ def kv_bytes_per_token(model: ModelSpec, precision: Precision) -> int:
 
 def cache_bytes(model: ModelSpec, precision: Precision, *, batch: int, tokens: int) -> int:
     """The cache of `batch` sequences of `tokens` each, windows considered."""
-    elements = sum(
-        stack.count * stack.layer.attention.cached_elements * stack.layer.attention.cached_tokens(tokens)
-        for stack in model.stacks
-    )
-    return batch * elements * precision.kv_bytes
+    return sum(kind.bytes for kind in cache_by_kind(model, precision, batch=batch, tokens=tokens))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindOfCache:
+    """The cache of `layers` equal layers, which hold `tokens` of each sequence."""
+
+    layers: int
+    window: int | None
+    tokens: int
+    bytes: int
+
+
+def cache_by_kind(
+    model: ModelSpec, precision: Precision, *, batch: int, tokens: int
+) -> tuple[KindOfCache, ...]:
+    """The cache by kind of layer: full and windowed ones hold different lengths."""
+    found = []
+    for stack in model.stacks:
+        attention = stack.layer.attention
+        held = attention.cached_tokens(tokens)
+        size = batch * stack.count * attention.cached_elements * held * precision.kv_bytes
+        found.append(KindOfCache(layers=stack.count, window=attention.window, tokens=held, bytes=size))
+    return tuple(found)
+
+
+def held_tokens(case: Case) -> int:
+    """Tokens of each sequence after the case's last pass, windows aside."""
+    last = case_passes(case)[-1]
+    return last.context_len + last.new_tokens
 
 
 def footprint(
@@ -63,6 +89,7 @@ def footprint(
     gpu: GpuSpec | None,
     *,
     attention: str = "auto",
+    bitsandbytes: tuple[int, int] = VERSION,
 ) -> Footprint:
     """The predicted peak of a case under eager execution on `gpu` (None: a CPU).
 
@@ -70,21 +97,28 @@ def footprint(
     """
     passes = case_passes(case)
     last = passes[-1]
-    tokens = last.context_len + last.new_tokens
     # The first pass has the largest activations, the last the largest cache.
     ends = {passes[0], last}
     # Elsewhere SDPA is taken to have a fused kernel, as it has on a CPU.
-    taped = gpu if gpu is not None and gpu.nvidia else HOST
-    activations = max(_activations(model, p, precision, taped, attention) for p in ends)
+    taped = gpu if gpu is not None and gpu.eager_modelled else HOST
+    activations = max(_activations(model, p, precision, taped, attention, bitsandbytes) for p in ends)
     return Footprint(
         weight_bytes=resident_weight_bytes(model, precision),
-        kv_bytes=cache_bytes(model, precision, batch=case.batch, tokens=tokens),
+        kv_bytes=cache_bytes(model, precision, batch=case.batch, tokens=held_tokens(case)),
         activation_bytes=activations,
     )
 
 
-def _activations(model: ModelSpec, shape: Pass, precision: Precision, gpu: GpuSpec, attention: str) -> int:
-    return eager_tape(model, shape, precision, gpu, attention=attention).peak_bytes()
+def _activations(  # noqa: PLR0917 - what a tape is written from
+    model: ModelSpec,
+    shape: Pass,
+    precision: Precision,
+    gpu: GpuSpec,
+    attention: str,
+    bitsandbytes: tuple[int, int],
+) -> int:
+    tape = eager_tape(model, shape, precision, gpu, attention=attention, bitsandbytes=bitsandbytes)
+    return tape.peak_bytes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,17 +141,29 @@ class Fit:
         return self.left_bytes >= 0
 
 
-def fit(model: ModelSpec, case: Case, precision: Precision, gpu: GpuSpec, *, attention: str = "auto") -> Fit:
+def fit(
+    model: ModelSpec,
+    case: Case,
+    precision: Precision,
+    gpu: GpuSpec,
+    *,
+    attention: str = "auto",
+    bitsandbytes: tuple[int, int] = VERSION,
+) -> Fit:
     """Whether a case fits into what a GPU offers, and what else would."""
     usable = int(gpu.usable_bytes)
 
-    def holds(changed: Case) -> bool:
-        need = footprint(model, changed, precision, gpu, attention=attention)
-        return need.total_bytes <= usable
+    def needed(changed: Case) -> Footprint:
+        return footprint(model, changed, precision, gpu, attention=attention, bitsandbytes=bitsandbytes)
 
-    longest = _largest(MOST_TOKENS, lambda n: holds(replace(case, length=n)))
+    def holds(changed: Case) -> bool:
+        return needed(changed).total_bytes <= usable
+
+    beyond = held_tokens(case) - case.length  # a decode step's token has a position too
+    most = min(MOST_TOKENS, model.positions - beyond if model.positions else MOST_TOKENS)
+    longest = _largest(most, lambda n: holds(replace(case, length=n)))
     return Fit(
-        need=footprint(model, case, precision, gpu, attention=attention),
+        need=needed(case),
         usable_bytes=usable,
         largest_batch=_largest(MOST_BATCH, lambda n: holds(replace(case, batch=n))),
         longest=None if longest == MOST_TOKENS else longest,

@@ -2,13 +2,34 @@
 
 from dataclasses import dataclass
 
+from analytic.bitsandbytes import VERSION
 from analytic.bound import Bound, pass_bound, sequence_bound
 from analytic.case import Case, Phase
 from analytic.counting import case_costs
 from analytic.errors import SpecError
+from analytic.estimate import Estimate, Interval, estimate
+from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
+from analytic.passes import Pass, case_passes
 from analytic.precision import Precision
-from analytic.roofs import Roofs
+from analytic.roofs import Ceilings, Roofs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eager:
+    """How eager execution runs, as estimate() takes it."""
+
+    ceilings: Ceilings | None = None
+    attention: str = "auto"
+    bitsandbytes: tuple[int, int] = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationEstimate:
+    """What eager execution will take for a whole generate(): an estimate."""
+
+    device: Interval
+    wall: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,4 +76,42 @@ def generation_bound(
         decode=sequence_bound(steps, roofs),
         steps=len(steps),
         batch=case.batch,
+    )
+
+
+def generation_estimate(
+    model: ModelSpec, case: Case, precision: Precision, gpu: GpuSpec, *, options: Eager
+) -> GenerationEstimate:
+    """Device and wall time of a generate(): its prefill, and its steps by the mean of
+    the first and the last, between which they grow evenly. What generate() does
+    beside its passes (sampling, stopping) is not counted."""
+    passes = case_passes(case)
+    steps = len(passes) - 1
+
+    def of(shape: Pass) -> Estimate:
+        return estimate(
+            model,
+            shape,
+            precision,
+            gpu,
+            ceilings=options.ceilings,
+            attention=options.attention,
+            bitsandbytes=options.bitsandbytes,
+        )
+
+    prefill, first, last = of(passes[0]), of(passes[1]), of(passes[-1])
+    return GenerationEstimate(
+        device=_sum(prefill.device, first.device, last.device, steps),
+        wall=_sum(prefill.wall, first.wall, last.wall, steps),
+    )
+
+
+def _sum(prefill: Interval, first: Interval, last: Interval, steps: int) -> Interval:
+    def end(before: float, one: float, other: float) -> float:
+        return before + steps * (one + other) / 2
+
+    return Interval(
+        low_s=end(prefill.low_s, first.low_s, last.low_s),
+        typical_s=end(prefill.typical_s, first.typical_s, last.typical_s),
+        high_s=end(prefill.high_s, first.high_s, last.high_s),
     )

@@ -52,7 +52,8 @@ class GpuSpec:
         return dtype in self.flops_per_s
 
     @property
-    def nvidia(self) -> bool:
+    def eager_modelled(self) -> bool:
+        """Whether eager execution is modelled on it: NVIDIA's, and a CPU's memory."""
         return not self.arch.startswith("CDNA")
 
     @property
@@ -72,8 +73,8 @@ class GpuSpec:
         """Raises SpecError where the chip has no units for `dtype`."""
         if not self.supports(dtype):
             raise SpecError(
-                f"{self.key} ({self.arch}) has no {dtype} units: {self.source}. "
-                f"It has: {', '.join(sorted(self.flops_per_s))}."
+                f"{self.key} ({self.arch}) has no {dtype} units; it has: "
+                f"{', '.join(sorted(self.flops_per_s))} (source: {self.source})"
             )
 
 

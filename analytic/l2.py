@@ -10,14 +10,16 @@ bytes that were brought into the cache. A least-recently-used cache of C bytes
 holds what is nearer than C. The caches of real GPUs are hashed, split in
 partitions and not quite LRU: the chance of a miss rises linearly from none at
 `NEAR` C to certainty at `FAR` C. Written data goes to DRAM when it is evicted,
-unless its block is freed and written again before that.
+by a later kernel, unless its block is freed and written again before that.
 
 A matrix product too large for one wave of thread blocks reads one operand again
 in every wave, and finds it in the cache or not by the same rule.
 """
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analytic.tape import Gemm, Kernel, Tensor
 
@@ -43,6 +45,14 @@ class Moved:
     resident: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unwritten:
+    """Bytes that DRAM does not know yet, and the stream position of their last touch."""
+
+    position: float
+    bytes: float
+
+
 @dataclass(slots=True)
 class _Block:
     """A block of memory: when it was last touched, and whether DRAM knows what it holds."""
@@ -61,12 +71,25 @@ class Cache:
     bytes: float
     sm_count: int
     _position: float = 0.0
+    _unwritten: deque[_Unwritten] = field(default_factory=deque)
     _blocks: dict[Tensor, _Block] = field(default_factory=dict)
     _free: dict[int, list[_Block]] = field(default_factory=dict)
 
     def play(self, kernels: Sequence[Kernel]) -> tuple[Moved, ...]:
-        """The DRAM traffic of each kernel, in order."""
-        return tuple(map(self._run, kernels))
+        """The DRAM traffic of each kernel, in order. What the last ones leave unwritten
+        is charged to the first, as if the same pass had gone before."""
+        found, ends = [], []
+        for kernel in kernels:
+            found.append(self._run(kernel))
+            ends.append(self._position)
+        for left in self._unwritten:
+            when = left.position + self.bytes - self._position
+            first = min(bisect_left(ends, when), len(found) - 1)
+            moved = found[first]
+            written = moved.written_bytes + left.bytes / moved.kernel.times
+            found[first] = replace(moved, written_bytes=written)
+        self._unwritten.clear()
+        return tuple(found)
 
     def _run(self, kernel: Kernel) -> Moved:
         new = sum(t.bytes for t in kernel.reads if t.tensor not in self._blocks)
@@ -79,9 +102,14 @@ class Cache:
                 resident.append((touch.tensor.name, (1 - share) * touch.bytes))
         if kernel.gemm and kernel.kind == "gemm":
             missed += self._again(kernel, kernel.gemm)
-        written = self._write(kernel, missed)
+        kept = self._write(kernel, missed)
         fill = missed + kernel.written_bytes
         self._position += fill
+        if kept > 0:
+            # Over all layers that a kernel stands for, what is left is written once.
+            left = _Unwritten(position=self._position, bytes=kept * kernel.times)
+            self._unwritten.append(left)
+        written = self._evicted() / kernel.times
         for touch in (*kernel.reads, *kernel.writes):
             self._touch(touch.tensor, fill)
         for tensor in kernel.freed:
@@ -126,8 +154,8 @@ class Cache:
         )
 
     def _write(self, kernel: Kernel, missed: float) -> float:
-        """DRAM bytes written. Each block's data goes there once, but for what is
-        written over before it is evicted."""
+        """Bytes that a kernel leaves to be written to DRAM. Each block's data goes there
+        once, but for what is written over before it is evicted."""
         saved = 0.0
         for touch in kernel.writes:
             if touch.tensor in self._blocks:
@@ -141,6 +169,13 @@ class Cache:
                 bytes=touch.tensor.bytes, end=self._position, fill=0.0, dirty=float(touch.bytes)
             )
         return max(0.0, kernel.written_bytes - saved)
+
+    def _evicted(self) -> float:
+        """Bytes that the cache's size of others has been filled in since they were left."""
+        found = 0.0
+        while self._unwritten and self._unwritten[0].position + self.bytes <= self._position:
+            found += self._unwritten.popleft().bytes
+        return found
 
     def _reused(self, tensor: Tensor) -> _Block | None:
         """The freed block that the caching allocator hands out again: of the same size."""

@@ -49,6 +49,14 @@ class ModelSpec:
         return sum(stack.count for stack in self.stacks)
 
     @property
+    def positions(self) -> int | None:
+        """How many learned positions there are; None where there is no table. OPT's
+        has two rows more than positions (OPTLearnedPositionalEmbedding)."""
+        if not self.position_rows:
+            return None
+        return self.position_rows - (2 if self.model_type == "opt" else 0)
+
+    @property
     def attention(self) -> Attention:
         """The attention of the first kind of layer; heads and sizes are the same in all."""
         return self.stacks[0].layer.attention

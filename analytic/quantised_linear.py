@@ -92,19 +92,6 @@ def steps(
     return tuple(done)
 
 
-def nested_absmax_bytes(path: Path, *, rows: int, cols: int) -> int:
-    """Bytes that nf4-dq moves for its absmax in one linear (nf4: 4 per 64 weights).
-
-    A fused kernel of 0.50 reads it as it is stored. Otherwise it is written in
-    fp32, read and written again to add the offset, and read by the product.
-    """
-    check_sizes(rows=rows, cols=cols)
-    stored = sum(size for _, size in _nested(rows, cols))
-    if path.fused and path.version >= FUSED_GEMM:
-        return stored
-    return stored + 4 * 4 * ceil(rows * cols / NF4_BLOCK)
-
-
 def _nested(rows: int, cols: int) -> Tensors:
     """The absmax as double quantisation stores it, with code book and offset."""
     blocks = ceil(rows * cols / NF4_BLOCK)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from analytic import Case, Phase, find_gpu, find_precision
 from analytic.config_file import read_config
@@ -18,6 +19,18 @@ PROMISED = ("mistral-7b-v0.2", "qwen2.5-7b")
 # never above them, and within 2 % in a decode step of one sequence.
 EAGER_TOLERANCE = 0.10
 IDEAL_TOLERANCE = 0.02
+
+# Groups of operators that a counter can tell apart: data is written to DRAM by
+# whichever kernel evicts it, seldom the one that made it.
+GROUPS = {
+    "attention": "attention, rope, cache",
+    "norms": "norms, residual, activation",
+    "residual": "norms, residual, activation",
+    "act_fn": "norms, residual, activation",
+    "embed_tokens": "embedding",
+}
+# Smaller groups' shares of a case say little.
+WORTH_A_LOOK = 0.05
 
 # Predicted operators that one module's range covers on the GPU.
 _SEEN_AS = {"rope": "attention", "cache": "attention"}
@@ -117,6 +130,44 @@ def failures(compared: Sequence[Compared]) -> list[str]:
         if single and c.ideal_share < 1 - IDEAL_TOLERANCE:
             wrong.append(f"{label}: compulsory reads are only {c.ideal_share:.4f} of the counted ones")
     return wrong
+
+
+def group_errors(compared: Sequence[Compared]) -> list[tuple[float, str, str]]:
+    """(relative error, case, group) of the promised models' groups that make up at
+    least 5 % of a case's counted bytes, worst first. They inform; only a case's total
+    is promised."""
+    found = []
+    for c in (c for c in compared if c.model in PROMISED):
+        sums: dict[str, list[float]] = {}
+        for name, counted, predicted in c.operators:
+            both = sums.setdefault(GROUPS.get(name, "linears"), [0.0, 0.0])
+            both[0] += counted
+            both[1] += predicted
+        for group, (counted, predicted) in sums.items():
+            if counted >= WORTH_A_LOOK * (c.read_bytes + c.written_bytes):
+                found.append((predicted / counted - 1, f"{c.model} {c.case.id}", group))
+    return sorted(found, key=lambda row: -abs(row[0]))
+
+
+def summary(compared: Sequence[Compared]) -> list[str]:
+    """What the table comes to: what is promised, and what is not."""
+    promised = [c for c in compared if c.model in PROMISED]
+    others = [c for c in compared if c.model not in PROMISED]
+    lines = []
+    if promised:
+        worst = max(abs(c.eager_error) for c in promised)
+        groups = group_errors(compared)
+        middle = median(abs(error) for error, _, _ in groups)
+        far = [f"{group} of {case.removesuffix('-eager')} {error:+.0%}" for error, case, group in groups[:3]]
+        lines += [
+            f"{len(promised)} promised cases: eager traffic at most {worst:.1%} off.",
+            f"Their {len(groups)} groups of operators: median {middle:.1%} off, worst {'; '.join(far)}.",
+        ]
+    if others:
+        worst = max(abs(c.eager_error) for c in others)
+        names = ", ".join(sorted({c.model for c in others}))
+        lines.append(f"Not promised, {names}: {len(others)} cases, at most {worst:.1%} off.")
+    return lines
 
 
 def show(compared: Sequence[Compared], *, operators: bool) -> list[str]:

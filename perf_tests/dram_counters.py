@@ -21,7 +21,8 @@ from itertools import product
 from pathlib import Path
 
 from analytic import SpecError
-from perf_tests.dram_comparison import Counted, compare, failures, show
+from analytic.small_file import read_small
+from perf_tests.dram_comparison import Counted, compare, failures, show, summary
 from perf_tests.dram_steps import CASE, OPERATOR
 from perf_tests.gpu_presence import gpu_problem
 
@@ -32,7 +33,7 @@ PHASES = ("prefill-b{batch}-p512", "decode-b{batch}-c512", "decode-b{batch}-c204
 BATCHES = (1, 8)
 PRECISIONS = ("fp16", "nf4")
 # (preset, layers): whole layers at their true shapes, few enough to finish.
-MODELS = (("mistral-7b-v0.2", 8), ("qwen2.5-7b", 8))
+MODELS = (("mistral-7b-v0.2", 8), ("qwen2.5-7b", 8), ("pythia-2.8b", 8))
 
 _RANGE = re.compile(rf"({CASE}|{OPERATOR})=([^:\"]+)")
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = commands.add_parser("count", help="count on this machine's GPU")
     count.add_argument("--out", type=Path, required=True, help="the table to write (CSV)")
     count.add_argument(
-        "--model", action="append", metavar="PRESET[:LAYERS]", help="default: the committed two"
+        "--model", action="append", metavar="PRESET[:LAYERS]", help="default: the committed three"
     )
     count.set_defaults(run=_count)
     compared = commands.add_parser("compare", help="predictions beside counters")
@@ -89,7 +90,7 @@ def _compare(options: argparse.Namespace) -> int:
     compared = [compare(case) for case in read(options.table)]
     print("\n".join(show(compared, operators=options.operators)))
     wrong = failures(compared)
-    print("\n".join(wrong) if wrong else "All within what is promised.")
+    print("\n".join(["", *summary(compared), *wrong]))
     return 1 if wrong else 0
 
 
@@ -177,6 +178,7 @@ def _provenance() -> Provenance:
 
     device = CudaDevice()
     soft = soft_key(device)
+    found = commit(Path(__file__).parents[1])
     version = subprocess.run(["ncu", "--version"], check=False, capture_output=True, text=True).stdout  # noqa: S607
     return Provenance(
         gpu=device.key,
@@ -186,7 +188,7 @@ def _provenance() -> Provenance:
         transformers=soft.transformers,
         bitsandbytes=soft.bitsandbytes or "none",
         ncu=next((line.split()[1] for line in version.splitlines() if line.startswith("Version")), "?"),
-        commit=commit(Path(__file__).parents[1]).hash,
+        commit=found.hash + (" with uncommitted changes" if found.dirty else ""),
     )
 
 
@@ -206,21 +208,25 @@ def provenance_line(path: Path = TABLE) -> str:
 
 def read(path: Path = TABLE) -> list[list[Counted]]:
     """The rows of a table, case by case. Raises SpecError for a file that is none."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
+    lines = read_small(path, what="a table of counters").splitlines()
     cases: dict[tuple[str, str], list[Counted]] = {}
     try:
         for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            sizes = {k: int(row[k]) for k in ("layers", "launches", "read_bytes", "written_bytes")}
+            sizes = {k: _count_of(row[k]) for k in ("layers", "launches", "read_bytes", "written_bytes")}
             one = Counted(model=row["model"], case=row["case"], operator=row["operator"], **sizes)
             cases.setdefault((one.model, one.case), []).append(one)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise SpecError(f"{path}: not a table of counters: {error!r}") from error
     if not cases:
         raise SpecError(f"{path}: a table of counters without a row")
     return list(cases.values())
+
+
+def _count_of(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"{number} is no count")
+    return number
 
 
 if __name__ == "__main__":

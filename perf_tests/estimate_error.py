@@ -12,12 +12,14 @@ import csv
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from pathlib import Path
 from statistics import median
 
 from analytic import Case, Ceilings, Phase, SpecError, find_gpu, find_precision, load_model, text
 from analytic.estimate import Estimate, estimate
 from analytic.passes import case_passes
+from analytic.small_file import read_small
 from baselines.codec import FormatError
 from baselines.record import Record
 from baselines.run import RunFolder
@@ -31,7 +33,7 @@ PROMISE = 0.10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """One measured case: median times in seconds, memory in bytes, and the ceilings
-    of its run. `peak_bytes` is the case's peak, `predicted_bytes` the plan's."""
+    of its run; a "+" behind the commit says that the tree had changes. `peak_bytes` is the case's peak, `predicted_bytes` the plan's."""
 
     gpu: str
     model: str
@@ -150,7 +152,7 @@ def _seen(record: Record) -> Seen | None:
         fp16_flops_per_s=ceilings.gemm_flops_per_s["fp16"],
         launch_gap_s=ceilings.launch_gap_s or 0.0,
         gpu_uuid=record.soft.gpu_uuid or "?",
-        commit=record.commit,
+        commit=record.commit + ("+" if record.dirty else ""),
     )
 
 
@@ -163,20 +165,21 @@ def write(rows: Iterable[Seen], path: Path) -> None:
 
 def read(path: Path) -> list[Seen]:
     """The rows of a table. Raises SpecError for a file that is none."""
+    lines = read_small(path, what="a table of measured cases").splitlines()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [
-                Seen(**{f.name: _typed(f.type, row[f.name]) for f in fields(Seen)})
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+        return [
+            Seen(**{f.name: _typed(f.type, row[f.name]) for f in fields(Seen)})
+            for row in csv.DictReader(lines)
+        ]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise SpecError(f"{path}: not a table of measured cases: {error!r}") from error
 
 
 def _typed(kind: object, value: str) -> str | int | float:
-    return {str: str, int: int, float: float}[kind](value)  # type: ignore[index, no-any-return]
+    number = {str: str, int: int, float: float}[kind](value)  # type: ignore[index]
+    if not isinstance(number, str) and not 0 <= number < inf:
+        raise ValueError(f"{value!r} is no size, time or rate")
+    return number  # type: ignore[no-any-return]
 
 
 def error_of(seen: Seen) -> Error:

@@ -9,11 +9,16 @@ from analytic.case import Case, Phase
 from analytic.ceilings_file import read_ceilings
 from analytic.config_file import load_model
 from analytic.errors import SpecError, unknown
+from analytic.footprint import held_tokens
 from analytic.gpus import GpuSpec, find_gpu
 from analytic.models import ModelSpec
 from analytic.passes import Pass
 from analytic.precision import PRECISIONS, Precision, find_precision
 from analytic.roofs import Ceilings
+from analytic.small_file import shown
+
+# No machine runs more; beyond, numbers only overflow. generate() is counted step by step.
+MOST = {"batch": 10**6, "prompt": 10**8, "context": 10**8, "cached": 10**8, "output": 2**15}
 
 
 def add_case(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +74,10 @@ class Asked:
 
 def read_case(options: argparse.Namespace, model: ModelSpec) -> Case:
     """The case that the arguments name. Raises SpecError for what does not go together."""
+    for name, most in MOST.items():
+        value = getattr(options, name, None)
+        if value is not None and value > most:
+            raise SpecError(f"--{name} is {shown(value)}; at most {most:,} is taken")
     length, output = _tokens(options)
     if options.batch < 1:
         raise SpecError(f"--batch is {options.batch}; at least 1 is needed")
@@ -92,6 +101,9 @@ def read_all(options: argparse.Namespace) -> Asked:
     case, cached = read_case(options, model), options.cached or 0
     if cached < 0:
         raise SpecError(f"--cached is {cached}; at least 0 is needed")
+    last = held_tokens(case) + cached
+    if model.positions and last > model.positions:
+        raise SpecError(f"{model.name} has {model.positions} learned positions; {last} tokens are too many")
     if options.attention not in CHOICES:
         raise unknown("attention", options.attention, CHOICES)
     return Asked(
@@ -135,9 +147,9 @@ def _tokens(options: argparse.Namespace) -> tuple[int, int | None]:
         raise SpecError(f"--phase {options.phase} takes --{needed} N (tokens), and no {no}")
     if options.phase == Phase.GENERATE and options.output is None:
         raise SpecError("--phase generate takes --output N (tokens) beside --prompt N")
-    for name, value in ((needed, length), ("output", options.output)):
-        if value is not None and value < 1:
-            raise SpecError(f"--{name} is {value}; at least 1 is needed")
+    for name, value, least in ((needed, length, 1), ("output", options.output, 2)):
+        if value is not None and value < least:
+            raise SpecError(f"--{name} is {value}; at least {least} is needed")
     return length, options.output
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from analytic.attention import Resolution
 from analytic.bound import pass_bound
 from analytic.case import Phase
 from analytic.commands import Subparsers
@@ -10,9 +11,10 @@ from analytic.commands.arguments import Asked, add_case, add_details, own_ceilin
 from analytic.commands.bounds_answer import Answer, as_json, launches_of
 from analytic.commands.bounds_text import show
 from analytic.counting import pass_cost
+from analytic.eager.model import resolutions
 from analytic.errors import SpecError
 from analytic.estimate import LAUNCH_GAP_S, Estimate, estimate
-from analytic.generation import generation_bound
+from analytic.generation import Eager, GenerationEstimate, generation_bound, generation_estimate
 from analytic.passes import LOGITS, Pass
 from analytic.regime import operator_limits, pass_limits
 from analytic.roofs import Ceilings
@@ -52,6 +54,10 @@ def _answer(options: argparse.Namespace) -> Answer:
     ceilings = own_ceilings(options.ceilings, asked.gpu)
     if options.l2 is not None and not 0 <= options.l2 < 1e6:
         raise SpecError(f"--l2 is {options.l2}; a size in MiB is needed")
+    if options.absorbed and not any(stack.layer.attention.latent for stack in asked.model.stacks):
+        raise SpecError(f"--absorbed is for latent attention (MLA); {asked.model.name} has none")
+    if asked.case.phase is Phase.GENERATE and options.logits != "last":
+        raise SpecError("--logits all is for one pass: generate() computes the last position's alone")
     if options.l2 is not None and options.traffic != "eager":
         raise SpecError("--l2 goes with --traffic eager: the other models know no cache")
     shape = asked.first_pass(options.logits)
@@ -94,13 +100,24 @@ def _answer(options: argparse.Namespace) -> Answer:
         cost=cost,
         bound=pass_bound(cost, roofs),
         traffic=moved,
+        attention=_attention(asked, shape) if guess else (),
         estimate=guess,
         no_estimate=why_none,
         limits=pass_limits(cost, roofs, overhead_s=guess.overhead_s if guess else 0.0),
         operators=operator_limits(cost, roofs, launches=launches_of(guess), launch_gap_s=gap_s),
         gap_s=gap_s,
         generation=generation,
+        generation_estimate=_whole(asked, ceilings) if generation and guess else None,
     )
+
+
+def _whole(asked: Asked, ceilings: Ceilings | None) -> GenerationEstimate:
+    how = Eager(ceilings=ceilings, attention=asked.attention, bitsandbytes=asked.bitsandbytes)
+    return generation_estimate(asked.model, asked.case, asked.precision, asked.gpu, options=how)
+
+
+def _attention(asked: Asked, shape: Pass) -> tuple[Resolution, ...]:
+    return tuple(resolutions(asked.model, shape, asked.precision, asked.gpu, asked.attention).values())
 
 
 def _estimated(asked: Asked, shape: Pass, ceilings: Ceilings | None) -> tuple[Estimate | None, str]:

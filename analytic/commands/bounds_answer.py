@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from analytic.attention import Resolution
 from analytic.bound import Bound
 from analytic.commands.arguments import Asked
 from analytic.cost import Cost
-from analytic.estimate import Estimate
-from analytic.generation import Generation
+from analytic.estimate import Estimate, Interval
+from analytic.generation import Generation, GenerationEstimate
 from analytic.regime import Limits
 from analytic.traffic import Traffic
 
@@ -18,12 +19,14 @@ class Answer:
     cost: Cost
     bound: Bound
     traffic: Traffic
+    attention: tuple[Resolution, ...]
     estimate: Estimate | None
     no_estimate: str
     limits: Limits
     operators: dict[str, Limits]
     gap_s: float
     generation: Generation | None
+    generation_estimate: GenerationEstimate | None
 
 
 def launches_of(guess: Estimate | None) -> dict[str, int]:
@@ -58,7 +61,9 @@ def as_json(answer: Answer) -> dict[str, object]:
         "model": asked.model.name,
         "gpu": asked.gpu.key,
         "phase": asked.case.phase.value,
+        "of": "its prefill" if answer.generation else "the pass",
         "batch": cost.batch,
+        "output_len": asked.case.output_len,
         "new_tokens": cost.new_tokens,
         "context_len": cost.context_len,
         "precision": asked.precision.name,
@@ -82,11 +87,11 @@ def as_json(answer: Answer) -> dict[str, object]:
             "written_bytes": answer.traffic.written_bytes,
             "resident": [{"tensor": name, "bytes": size} for name, size in answer.traffic.resident],
         },
-        "attention": [{"backend": r.backend, "reason": r.reason} for r in answer.traffic.attention],
+        "attention": [{"backend": r.backend, "reason": r.reason} for r in answer.attention],
         "estimate": _estimate_json(answer),
         "regime": answer.limits.regime,
         "operators": rows,
-        "generation": _generation_json(answer.generation),
+        "generation": _generation_json(answer),
     }
 
 
@@ -95,8 +100,8 @@ def _estimate_json(answer: Answer) -> dict[str, object] | None:
     if guess is None:
         return None
     return {
-        "device_s": _interval(guess.device.low_s, guess.device.typical_s, guess.device.high_s),
-        "wall_s": _interval(guess.wall.low_s, guess.wall.typical_s, guess.wall.high_s),
+        "device_s": _ends(guess.device),
+        "wall_s": _ends(guess.wall),
         "launches": guess.launches,
         "launch_gap_s": answer.gap_s,
         "overhead_s": guess.overhead_s,
@@ -105,16 +110,20 @@ def _estimate_json(answer: Answer) -> dict[str, object] | None:
     }
 
 
-def _interval(low: float, typical: float, high: float) -> dict[str, float]:
-    return {"low": low, "typical": typical, "high": high}
-
-
-def _generation_json(generation: Generation | None) -> dict[str, object] | None:
-    if generation is None:
+def _generation_json(answer: Answer) -> dict[str, object] | None:
+    """The whole generate(); all else in the answer is its prefill."""
+    whole, guess = answer.generation, answer.generation_estimate
+    if whole is None:
         return None
     return {
-        "prefill_s": generation.prefill.lower_s,
-        "tpot_s": generation.tpot_s,
-        "total_s": generation.total_s,
-        "tokens_per_s": generation.tokens_per_s,
+        "prefill_s": whole.prefill.lower_s,
+        "tpot_s": whole.tpot_s,
+        "total_s": whole.total_s,
+        "tokens_per_s": whole.tokens_per_s,
+        "device_s": _ends(guess.device) if guess else None,
+        "wall_s": _ends(guess.wall) if guess else None,
     }
+
+
+def _ends(interval: Interval) -> dict[str, float]:
+    return {"low": interval.low_s, "typical": interval.typical_s, "high": interval.high_s}

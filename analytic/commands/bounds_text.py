@@ -12,15 +12,38 @@ def show(answer: Answer) -> None:
         f"{asked.model.name} on {asked.gpu.key}: {phase}, batch {cost.batch}, {tokens}, "
         f"{asked.precision.name}"
     )
-    for name, value in (*_bound_lines(answer), *_traffic_lines(answer), *_estimate_lines(answer)):
-        print(f"  {name:<15} {value}")
+    whole = _generation_lines(answer)
+    for name, value in (
+        *whole,
+        *_bound_lines(answer),
+        *_traffic_lines(answer),
+        *_estimate_lines(answer),
+    ):
+        print(f"  {name:<17} {value}")
     _print_operators(answer)
+
+
+def _generation_lines(answer: Answer) -> list[tuple[str, str]]:
+    whole, guess = answer.generation, answer.generation_estimate
+    if whole is None:
+        return []
+    prefill, step = text.seconds(whole.prefill.lower_s), text.seconds(whole.tpot_s)
+    rate = text.tokens_per_s(whole.tokens_per_s)
+    parts = f"prefill {prefill}, then {step} per output token, at most {rate} tokens/s"
+    lines = [("generate()", f"at least {text.seconds(whole.total_s)}: {parts}")]
+    if guess:
+        device, wall = guess.device, guess.wall
+        lines += [
+            ("  device estimate", _between(device.low_s, device.typical_s, device.high_s)),
+            ("  wall estimate", _between(wall.low_s, wall.typical_s, wall.high_s)),
+        ]
+    return [*lines, ("its prefill", "")]
 
 
 def _bound_lines(answer: Answer) -> list[tuple[str, str]]:
     cost, bound = answer.cost, answer.bound
     rate = text.scaled(bound.attainable_flops_per_s, "FLOP/s")
-    lines = [
+    return [
         ("FLOPs", text.scaled(cost.flops, "FLOP")),
         (
             "bytes",
@@ -35,13 +58,6 @@ def _bound_lines(answer: Answer) -> list[tuple[str, str]]:
         ("lower bound", f"{text.seconds(bound.lower_s)}, {bound.limiter}-bound, {rate} attainable"),
         ("serial bound", text.seconds(bound.serial_s)),
     ]
-    if answer.generation:
-        whole = answer.generation
-        prefill, step = text.seconds(whole.prefill.lower_s), text.seconds(whole.tpot_s)
-        rate = text.tokens_per_s(whole.tokens_per_s)
-        parts = f"prefill {prefill}, then {step} per output token, at most {rate} tokens/s"
-        lines.append(("generate()", f"at least {text.seconds(whole.total_s)}: {parts}"))
-    return lines
 
 
 def _traffic_lines(answer: Answer) -> list[tuple[str, str]]:
@@ -55,7 +71,6 @@ def _traffic_lines(answer: Answer) -> list[tuple[str, str]]:
         )
     time = text.seconds(moved.bytes / answer.asked.gpu.bytes_per_s)
     lines = [(f"{moved.model} traffic", f"{size}, {time} at the datasheet's bandwidth (estimate)")]
-    lines += [("attention", f"{r.backend}: {r.reason}") for r in moved.attention]
     if moved.resident:
         kept = ", ".join(
             f"{name} {text.scaled(spared, 'B', digits=3)}" for name, spared in moved.resident[:6]
@@ -70,6 +85,7 @@ def _estimate_lines(answer: Answer) -> list[tuple[str, str]]:
     if guess is None:
         return [("estimate", f"none: {answer.no_estimate}")]
     return [
+        *(("attention", f"{r.backend}: {r.reason}") for r in answer.attention),
         (
             "launches",
             f"{guess.launches} at {text.seconds(answer.gap_s)} each: {text.seconds(guess.overhead_s)}",

@@ -55,7 +55,7 @@ def eager_tape(
     Raises SpecError where `attention` cannot run, `gpu` has no units for a dtype, or
     is none of NVIDIA's.
     """
-    if not gpu.nvidia:
+    if not gpu.eager_modelled:
         raise SpecError(f"{gpu.key} ({gpu.arch}): eager execution is modelled for NVIDIA GPUs only")
     for dtype in precision.dtypes:
         gpu.require(dtype)

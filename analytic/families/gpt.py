@@ -105,7 +105,7 @@ def gpt_neox(fields: Fields, name: str) -> ModelSpec:
             d_head=d_head,
             inputs=(linear("query_key_value", 3 * d_model, d_model, bias=bias),),
             output=linear("dense", d_model, d_model, bias=bias),
-            rotary=int(d_head * fields.share("rotary_pct", default=GPT_NEOX_ROTARY)),
+            rotary=int(d_head * fields.rotary_share("rotary_pct", default=GPT_NEOX_ROTARY)),
         ),
         mlp=plain_mlp(
             linear("dense_h_to_4h", d_ff, d_model, bias=True),

@@ -64,7 +64,7 @@ def qwen3(fields: Fields, name: str) -> ModelSpec:
 def phi3(fields: Fields, name: str) -> ModelSpec:
     """qkv_proj and gate_up_proj are fused; a part of each head may be rotated."""
     n_heads, d_head = fields.size("num_attention_heads"), head_dim(fields)
-    rotated = fields.share("partial_rotary_factor", default=1.0)
+    rotated = fields.rotary_share("partial_rotary_factor", default=1.0)
     attention = gqa(
         fields,
         n_kv_heads=fields.kv_heads(n_heads, default=n_heads),

@@ -7,7 +7,6 @@ from analytic.footprint import largest_batch
 from analytic.whatif.memory import memory, refusal
 from analytic.whatif.option import Option, floored, foretold, impossible
 from analytic.whatif.present import Present
-from analytic.whatif.run import eager_modelled
 
 # The batches offered, as multiples of the present one, beside the largest that fits.
 BATCH_STEPS = (2, 4, 8)
@@ -17,7 +16,7 @@ def batches(now: Present) -> list[Option]:
     """Larger ones; where the present one does not fit, the largest that does."""
     own = now.case.batch
     steps = [own * step for step in BATCH_STEPS]
-    if now.gpu is None or not eager_modelled(now.gpu):
+    if now.gpu is None or not now.gpu.eager_modelled:
         return [batch_option(now, batch) for batch in steps]
     largest = largest_batch(now.model, now.case, now.precision, now.gpu)
     if largest == own or (now.observation is not None and largest < own):

@@ -8,14 +8,13 @@ from analytic.models import ModelSpec
 from analytic.passes import case_passes
 from analytic.precision import find_precision
 from analytic.whatif.present import Present
-from analytic.whatif.run import eager_modelled
 
 
 def need_bytes(model: ModelSpec, case: Case, gpu: GpuSpec, *, attention: str = "auto") -> int:
     """The predicted peak of a case; on a GPU whose eager execution is not modelled
     weights and cache alone."""
     precision = find_precision(case.precision)
-    if eager_modelled(gpu):
+    if gpu.eager_modelled:
         return footprint(model, case, precision, gpu, attention=attention).total_bytes
     last = case_passes(case)[-1]
     tokens = last.context_len + last.new_tokens

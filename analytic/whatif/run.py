@@ -29,12 +29,7 @@ class Run:
 
 def estimable(case: Case, gpu: GpuSpec | None) -> bool:
     """Whether estimate.py knows this: one pass, on a GPU whose kernels are CUDA's."""
-    return gpu is not None and case.phase is not Phase.GENERATE and eager_modelled(gpu)
-
-
-def eager_modelled(gpu: GpuSpec) -> bool:
-    """Whether eager/ knows the kernels that run on it: NVIDIA's alone."""
-    return not gpu.arch.startswith("CDNA")
+    return gpu is not None and case.phase is not Phase.GENERATE and gpu.eager_modelled
 
 
 def case_pass(case: Case) -> Pass:

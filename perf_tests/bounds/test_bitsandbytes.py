@@ -7,7 +7,7 @@ import pytest
 from analytic.bitsandbytes import Path, linear_path
 from analytic.errors import SpecError
 from analytic.precision import find_precision
-from analytic.quantised_linear import Step, nested_absmax_bytes, steps
+from analytic.quantised_linear import Step, steps
 
 pytestmark = pytest.mark.analytic
 
@@ -163,14 +163,6 @@ def test_four_bit_bytes_per_weight(name: str, way: Path, expected: float, launch
     assert weight_bytes(done) == pytest.approx(expected, abs=1e-12)
     assert kinds(done) == launched
     assert not any(step.syncs for step in done)
-
-
-@pytest.mark.parametrize("way", [FUSED, APART, OLD_GEMV, OLD_APART])
-def test_nested_absmax_bytes_are_those_of_the_steps(way: Path) -> None:
-    tensors = [t for s in run("nf4-dq", way) for t in (*s.reads, *s.writes)]
-
-    by_steps = sum(size for name, size in tensors if name.startswith("absmax"))
-    assert nested_absmax_bytes(way, rows=ROWS, cols=COLS) == by_steps
 
 
 def test_activations_of_a_four_bit_linear() -> None:

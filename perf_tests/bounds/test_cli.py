@@ -138,7 +138,7 @@ def test_bounds_on_a_gpu_of_ones_own(tmp_path: Path, capsys: Capture) -> None:
     assert found["gpu"] == "twice-a-t4"
     assert found["lower_s"] == pytest.approx(t4["lower_s"] / 2)
     assert main(bounds(gpu=str(path), rest=f"{DECODE} --precision int8")) == 2
-    assert "twice-a-t4 (none) has no int8 units: twice a T4. It has: fp16." in capsys.readouterr().err
+    assert "twice-a-t4 (none) has no int8 units; it has: fp16 (source: twice a T4)" in capsys.readouterr().err
 
 
 def test_gpus_as_json(capsys: Capture) -> None:

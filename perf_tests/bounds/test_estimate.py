@@ -2,7 +2,16 @@
 
 import pytest
 
-from analytic import Ceilings, GpuSpec, SpecError, find_gpu, find_precision, load_model
+from analytic import (
+    Ceilings,
+    GpuSpec,
+    SpecError,
+    find_gpu,
+    find_precision,
+    load_model,
+    pass_bound,
+    pass_cost,
+)
 from analytic.estimate import (
     CLOSE,
     FAR,
@@ -86,8 +95,31 @@ def test_less_is_known_of_other_families_and_least_of_other_gpus(
     device = guess(DECODE, model=model, gpu=gpu).device
 
     assert CLOSE < NEAR < FAR
-    assert device.low_s == pytest.approx(device.typical_s * (1 - width))
     assert device.high_s == pytest.approx(device.typical_s * (1 + width))
+    assert device.low_s == pytest.approx(max(least_s(model, gpu), device.typical_s * (1 - width)))
+
+
+def least_s(model: str, gpu: GpuSpec, precision: str = "fp16", shape: Pass = DECODE) -> float:
+    cost = pass_cost(
+        load_model(model),
+        batch=shape.batch,
+        new_tokens=shape.new_tokens,
+        context_len=shape.context_len,
+        precision=find_precision(precision),
+    )
+    return pass_bound(cost, gpu.roofs).lower_s
+
+
+@pytest.mark.parametrize("model", ["llama-3-70b", "mistral-7b-v0.1", "qwen2.5-0.5b", "mixtral-8x7b-v0.1"])
+@pytest.mark.parametrize("precision", ["fp16", "nf4", "nf4-dq", "int8"])
+@pytest.mark.parametrize("gpu", ["t4", "l4", "a100-80-sxm", "h100-sxm", "rtx-4090", "b200"])
+def test_no_estimate_promises_what_nothing_can_reach(model: str, precision: str, gpu: str) -> None:
+    for shape in (DECODE, PREFILL, Pass(batch=16, new_tokens=1, context_len=4096)):
+        found = guess(shape, precision, model=model, gpu=find_gpu(gpu))
+        least = least_s(model, find_gpu(gpu), precision, shape)
+
+        assert least <= found.device.low_s <= found.device.typical_s <= found.device.high_s
+        assert least <= found.wall.low_s
 
 
 def test_the_basis_says_what_nobody_tested() -> None:

@@ -154,8 +154,12 @@ def reused(*, between: int = 0, size: int = 100) -> float:
     tape.run("op", "elementwise", [made], freed=[made])
     stream(tape, between)
     tape.elementwise("op", [], "next", size)
-    moved = played(tape, SMALL)
-    return moved[0].written_bytes + moved[-1].written_bytes
+    return written(played(tape, SMALL))
+
+
+def written(moved: Sequence[Moved]) -> float:
+    """Over the pass: which kernel evicts what is another question."""
+    return sum(m.written_bytes for m in moved)
 
 
 def test_a_freed_block_written_again_before_its_eviction_goes_to_dram_once() -> None:
@@ -177,7 +181,7 @@ def test_a_freed_block_is_handed_out_once() -> None:
     for name in ("one", "two"):
         tape.elementwise("op", [], name, 100)
 
-    assert [moved.written_bytes for moved in played(tape, SMALL)] == [100, 0, 0, 100]
+    assert written(played(tape, SMALL)) == 200
 
 
 def test_a_block_in_use_is_not_written_over() -> None:
@@ -185,7 +189,36 @@ def test_a_block_in_use_is_not_written_over() -> None:
     for name in ("one", "two"):
         tape.elementwise("op", [], name, 100)
 
-    assert [moved.written_bytes for moved in played(tape, SMALL)] == [100, 100]
+    assert written(played(tape, SMALL)) == 200
+
+
+def test_what_was_written_goes_to_dram_with_the_kernel_that_fills_the_cache_over() -> None:
+    tape = Tape()
+    tape.elementwise("op", [], "made", 100)
+    for size in (SMALL // 2, SMALL, 10):
+        stream(tape, size)
+
+    assert [moved.written_bytes for moved in played(tape, SMALL)] == [0, 0, 100, 0]
+
+
+def test_what_the_last_kernels_leave_is_charged_to_the_first() -> None:
+    """As in a step that follows its like: the cache never begins empty."""
+    tape = Tape()
+    for size in (SMALL // 2, SMALL):
+        stream(tape, size)
+    tape.elementwise("op", [], "made", 100)
+
+    assert [moved.written_bytes for moved in played(tape, SMALL)] == [0, 100, 0]
+
+
+def test_what_is_written_in_layers_that_are_not_written_out_counts_in_all_of_them() -> None:
+    tape = Tape()
+    tape.times = 7
+    tape.elementwise("op", [], "made", 100)
+    tape.times = 1
+    stream(tape, 2 * SMALL)
+
+    assert sum(m.written_bytes * m.kernel.times for m in played(tape, SMALL)) == pytest.approx(700)
 
 
 def test_a_product_in_many_waves_reads_the_cheaper_operand_again() -> None:

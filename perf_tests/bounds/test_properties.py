@@ -186,8 +186,10 @@ def test_a_larger_l2_never_reads_or_writes_more(
     kernels = eager_tape(model, shape, precision, H100).kernels
     small, large = (Cache(bytes=c, sm_count=H100.sm_count).play(kernels) for c in (size, size * factor))
 
-    assert sum(m.read_bytes for m in large) <= sum(m.read_bytes for m in small) * (1 + 1e-9)
-    assert sum(m.written_bytes for m in large) <= sum(m.written_bytes for m in small) * (1 + 1e-9)
+    # Over the whole pass: which kernel evicts what depends on the size.
+    for moved in ("read_bytes", "written_bytes"):
+        few, many = (sum(getattr(m, moved) * m.kernel.times for m in found) for found in (large, small))
+        assert few <= many * (1 + 1e-9)
 
 
 @fixed

@@ -41,7 +41,7 @@ def test_the_median_error_of_device_time_is_within_the_promise() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["missing.csv"], "cannot be read"),
+        (["missing.csv"], "no such file"),
         (["--out", "x.csv"], "go together"),
         (["--from", "nowhere"], "go together"),
     ],
