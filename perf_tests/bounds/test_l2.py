@@ -1,6 +1,7 @@
 """The L2 cache: what is found there, what is written over in it, what goes to DRAM."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -75,7 +76,8 @@ def test_a_larger_cache_never_reads_more(name: str, shape: Pass) -> None:
     sizes = [10.0**exponent for exponent in range(12)]
     reads = [read_everything(played(tape, size)) for size in sizes]
 
-    assert reads == sorted(reads, reverse=True)
+    # But for rounding, which differs between versions of Python.
+    assert all(more >= fewer * (1 - 1e-9) for more, fewer in pairwise(reads))
 
 
 @pytest.mark.parametrize("shape", PASSES.values(), ids=PASSES)

@@ -275,7 +275,7 @@ class TestAdvice:
         nf4 = record("decode-b1-c512-nf4-eager", gpu="t4", wall_s=0.122, device_s=0.120)
         recommended, refuted = recommendations(advice([fp16, nf4])).split("refuted by this run:")
 
-        assert "**batch 8: 3.54×** the throughput by the estimate" in recommended
+        assert "**batch 8: 3.45×** the throughput by the estimate" in recommended
         assert "**nf4-dq weights" in recommended
         assert "nf4 weights" not in recommended
         assert "- nf4 weights: 1.63× predicted; this run measured 0.50×." in refuted
