@@ -37,11 +37,18 @@ def pass_cost(
     cached token. Raises SpecError for sizes that make no pass.
     """
     shape = Pass(batch=batch, new_tokens=new_tokens, context_len=context_len, logits=logits)
+    return cost_of(model, shape, precision, causal=causal, absorbed=absorbed)
+
+
+def cost_of(
+    model: ModelSpec, shape: Pass, precision: Precision, *, causal: bool = False, absorbed: bool = False
+) -> Cost:
+    """The cost of a pass that is at hand; counted as pass_cost does."""
     counter = _Counter(model, precision, shape, causal=causal, absorbed=absorbed)
     return Cost(
-        batch=batch,
-        new_tokens=new_tokens,
-        context_len=context_len,
+        batch=shape.batch,
+        new_tokens=shape.new_tokens,
+        context_len=shape.context_len,
         math=precision.linear_math,
         operators=tuple(by_name(counter.operators())),
     )
@@ -221,14 +228,5 @@ def case_costs(
 ) -> tuple[Cost, ...]:
     """The cost of each forward pass of a case, in order; counted as pass_cost does."""
     return tuple(
-        pass_cost(
-            model,
-            batch=shape.batch,
-            new_tokens=shape.new_tokens,
-            context_len=shape.context_len,
-            precision=precision,
-            causal=causal,
-            absorbed=absorbed,
-        )
-        for shape in case_passes(case)
+        cost_of(model, shape, precision, causal=causal, absorbed=absorbed) for shape in case_passes(case)
     )

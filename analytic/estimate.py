@@ -17,8 +17,7 @@ from math import ceil
 
 from analytic.bitsandbytes import VERSION
 from analytic.bound import pass_bound
-from analytic.cost import Cost
-from analytic.counting import pass_cost
+from analytic.counting import cost_of
 from analytic.eager import eager_tape
 from analytic.gpus import GpuSpec
 from analytic.l2 import Cache, Moved
@@ -141,7 +140,7 @@ def estimate(
     reached = ceilings or typical_ceilings(gpu)
     operators = _by_operator(moved, reached, gpu)
     # An estimate may not promise what nothing can reach.
-    least_s = pass_bound(_cost(model, shape, precision), gpu.roofs).lower_s
+    least_s = pass_bound(cost_of(model, shape, precision), gpu.roofs).lower_s
     device_s = max(least_s, sum(op.device_s for op in operators))
     gap = reached.launch_gap_s or LAUNCH_GAP_S
     quantised = sum(count for count, linear in model.linears if linear.convertible)
@@ -165,17 +164,6 @@ def estimate(
         host_launches=host_launches,
         operators=operators,
         basis=_basis(gpu, ceilings),
-    )
-
-
-def _cost(model: ModelSpec, shape: Pass, precision: Precision) -> Cost:
-    return pass_cost(
-        model,
-        batch=shape.batch,
-        new_tokens=shape.new_tokens,
-        context_len=shape.context_len,
-        precision=precision,
-        logits=shape.logits,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from analytic.attention import Resolution
 from analytic.bitsandbytes import VERSION
 from analytic.cost import Cost
-from analytic.counting import pass_cost
+from analytic.counting import cost_of
 from analytic.eager import eager_tape
 from analytic.eager.model import resolutions
 from analytic.errors import unknown
@@ -88,15 +88,7 @@ def traffic(
     if which not in MODELS:
         raise unknown("traffic model", which, MODELS)
     if which != "eager":
-        cost = pass_cost(
-            model,
-            batch=shape.batch,
-            new_tokens=shape.new_tokens,
-            context_len=shape.context_len,
-            precision=precision,
-            logits=shape.logits,
-        )
-        return _of_cost(which, cost)
+        return _of_cost(which, cost_of(model, shape, precision))
     tape = eager_tape(model, shape, precision, gpu, attention=attention, bitsandbytes=bitsandbytes)
     cache = Cache(bytes=gpu.l2_bytes if l2_bytes is None else l2_bytes, sm_count=gpu.sm_count)
     moved = cache.play(tape.kernels)

@@ -10,7 +10,7 @@ from analytic.commands import Subparsers
 from analytic.commands.arguments import Asked, add_case, add_details, own_ceilings, read_all
 from analytic.commands.bounds_answer import Answer, as_json, launches_of
 from analytic.commands.bounds_text import show
-from analytic.counting import pass_cost
+from analytic.counting import cost_of
 from analytic.eager.model import resolutions
 from analytic.errors import SpecError
 from analytic.estimate import LAUNCH_GAP_S, Estimate, estimate
@@ -61,16 +61,7 @@ def _answer(options: argparse.Namespace) -> Answer:
     if options.l2 is not None and options.traffic != "eager":
         raise SpecError("--l2 goes with --traffic eager: the other models know no cache")
     shape = asked.first_pass(options.logits)
-    cost = pass_cost(
-        asked.model,
-        batch=shape.batch,
-        new_tokens=shape.new_tokens,
-        context_len=shape.context_len,
-        precision=asked.precision,
-        logits=shape.logits,
-        causal=options.causal,
-        absorbed=options.absorbed,
-    )
+    cost = cost_of(asked.model, shape, asked.precision, causal=options.causal, absorbed=options.absorbed)
     moved = traffic(
         options.traffic,
         asked.model,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from analytic.bound import pass_bound
 from analytic.case import Phase
-from analytic.counting import pass_cost
+from analytic.counting import cost_of
 from analytic.errors import SpecError
 from analytic.estimate import estimate
 from analytic.passes import Pass
@@ -99,14 +99,7 @@ def _round(now: Present, plan: Speculation) -> Run:
     context = case_pass(now.case).context_len
     # Every position's logits are compared with the draft.
     shape = Pass(batch=now.case.batch, new_tokens=plan.draft_tokens + 1, context_len=context, logits="all")
-    cost = pass_cost(
-        now.model,
-        batch=shape.batch,
-        new_tokens=shape.new_tokens,
-        context_len=shape.context_len,
-        precision=now.precision,
-        logits=shape.logits,
-    )
+    cost = cost_of(now.model, shape, now.precision)
     drafting = plan.draft_tokens * plan.draft_cost
     lower_s = pass_bound(cost, now.roofs).lower_s
     total_s = lower_s + drafting * now.run.lower_s

@@ -10,8 +10,8 @@ from analytic import (
     find_precision,
     load_model,
     pass_bound,
-    pass_cost,
 )
+from analytic.counting import cost_of
 from analytic.estimate import (
     CLOSE,
     FAR,
@@ -100,13 +100,7 @@ def test_less_is_known_of_other_families_and_least_of_other_gpus(
 
 
 def least_s(model: str, gpu: GpuSpec, precision: str = "fp16", shape: Pass = DECODE) -> float:
-    cost = pass_cost(
-        load_model(model),
-        batch=shape.batch,
-        new_tokens=shape.new_tokens,
-        context_len=shape.context_len,
-        precision=find_precision(precision),
-    )
+    cost = cost_of(load_model(model), shape, find_precision(precision))
     return pass_bound(cost, gpu.roofs).lower_s
 
 
