@@ -4,6 +4,7 @@ import argparse
 import json
 
 from analytic.attention import Resolution
+from analytic.bitsandbytes import linear_path
 from analytic.bound import pass_bound
 from analytic.case import Phase
 from analytic.commands import Subparsers
@@ -92,6 +93,7 @@ def _answer(options: argparse.Namespace) -> Answer:
         bound=pass_bound(cost, roofs),
         traffic=moved,
         attention=_attention(asked, shape) if guess else (),
+        four_bit=_four_bit(asked, shape) if guess else {},
         estimate=guess,
         no_estimate=why_none,
         limits=pass_limits(cost, roofs, overhead_s=guess.overhead_s if guess else 0.0),
@@ -109,6 +111,27 @@ def _whole(asked: Asked, ceilings: Ceilings | None) -> GenerationEstimate:
 
 def _attention(asked: Asked, shape: Pass) -> tuple[Resolution, ...]:
     return tuple(resolutions(asked.model, shape, asked.precision, asked.gpu, asked.attention).values())
+
+
+def _four_bit(asked: Asked, shape: Pass) -> dict[str, tuple[str, ...]]:
+    """Which linears bitsandbytes fuses and which it unpacks first, by the reason."""
+    if not asked.precision.name.startswith("nf4"):
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for _, linear in asked.model.linears:
+        if not linear.convertible:
+            continue
+        path = linear_path(
+            compute_capability=asked.gpu.compute_capability,
+            sm_count=asked.gpu.sm_count,
+            tokens=shape.tokens,
+            rows=linear.rows,
+            cols=linear.cols,
+            dtype=asked.precision.compute,
+            version=asked.bitsandbytes,
+        )
+        found[path.reason] = tuple(dict.fromkeys((*found.get(path.reason, ()), linear.name)))
+    return found
 
 
 def _estimated(asked: Asked, shape: Pass, ceilings: Ceilings | None) -> tuple[Estimate | None, str]:

@@ -1,5 +1,6 @@
 """What `bounds` answers, and its form as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analytic.attention import Resolution
@@ -20,6 +21,7 @@ class Answer:
     bound: Bound
     traffic: Traffic
     attention: tuple[Resolution, ...]
+    four_bit: Mapping[str, tuple[str, ...]]
     estimate: Estimate | None
     no_estimate: str
     limits: Limits
@@ -87,6 +89,7 @@ def as_json(answer: Answer) -> dict[str, object]:
             "written_bytes": answer.traffic.written_bytes,
             "resident": [{"tensor": name, "bytes": size} for name, size in answer.traffic.resident],
         },
+        "four_bit": {reason: list(names) for reason, names in answer.four_bit.items()},
         "attention": [{"backend": r.backend, "reason": r.reason} for r in answer.attention],
         "estimate": _estimate_json(answer),
         "regime": answer.limits.regime,

@@ -86,6 +86,7 @@ def _estimate_lines(answer: Answer) -> list[tuple[str, str]]:
         return [("estimate", f"none: {answer.no_estimate}")]
     return [
         *(("attention", f"{r.backend}: {r.reason}") for r in answer.attention),
+        *(("4-bit linears", f"{', '.join(names)}: {why}") for why, names in answer.four_bit.items()),
         (
             "launches",
             f"{guess.launches} at {text.seconds(answer.gap_s)} each: {text.seconds(guess.overhead_s)}",

@@ -249,3 +249,15 @@ def test_a_command_needs_neither_numpy_nor_torch(command: str) -> None:
 
     assert f"analytic.commands.{command}" in loaded
     assert not loaded & {"numpy", "torch", "pandas", "pytest"}
+
+
+def test_which_4_bit_linears_are_fused_and_why(capsys: Capture) -> None:
+    """Seen by Nsight Compute on an H100 at batch 8: gate and up are fused, the rest unpacked."""
+    reasons = found(capsys, f"{DECODE} --batch 8 --precision nf4")["four_bit"]
+    fused = [names for reason, names in reasons.items() if reason.endswith("one fused kernel")]
+
+    assert fused == [["gate_proj", "up_proj"]]
+    assert sorted(n for names in reasons.values() for n in names) == sorted(
+        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    )
+    assert found(capsys, DECODE)["four_bit"] == {}
