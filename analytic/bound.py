@@ -36,6 +36,12 @@ class Bound:
         return "compute" if self.compute_s > self.memory_s else "memory"
 
 
+def compute_s(cost: Cost, roofs: Roofs) -> float:
+    """The least seconds of arithmetic in a pass, each operator by its dtype's peak.
+    Raises SpecError where `roofs` lacks one."""
+    return sum(op.flops / roofs.peak(op.math) for op in cost.operators)
+
+
 def pass_bound(cost: Cost, roofs: Roofs) -> Bound:
     """The bound of one pass. Raises SpecError where `roofs` lacks its dtype."""
     return sequence_bound((cost,), roofs)
@@ -43,7 +49,7 @@ def pass_bound(cost: Cost, roofs: Roofs) -> Bound:
 
 def sequence_bound(costs: Sequence[Cost], roofs: Roofs) -> Bound:
     """The bound of passes that run one after another: their bounds' sum."""
-    compute = [sum(op.flops / roofs.peak(op.math) for op in cost.operators) for cost in costs]
+    compute = [compute_s(cost, roofs) for cost in costs]
     memory = [cost.bytes / roofs.bytes_per_s for cost in costs]
     serial = sum(
         max(op.flops / roofs.peak(op.math), op.bytes / roofs.bytes_per_s)
@@ -78,9 +84,8 @@ def least_s(costs: Iterable[Cost], roofs: Roofs, *, cache_bytes: int) -> float:
     """
     total = 0.0
     for cost in costs:
-        compute_s = sum(op.flops / roofs.peak(op.math) for op in cost.operators)
         memory_s = max(0, cost.bytes - cache_bytes) / roofs.bytes_per_s
-        total += max(compute_s, memory_s)
+        total += max(compute_s(cost, roofs), memory_s)
     return total
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from analytic.errors import SpecError, unknown
 from analytic.gpu_file import PEAKS
 from analytic.roofs import Ceilings
-from analytic.small_file import read_small, shown
+from analytic.small_file import read_small, refuse_unknown, shown
 
 SCHEMA = 1
 NAME = "ceilings.json"
@@ -96,9 +96,7 @@ def _refuse(constant: str) -> None:
 def _ceilings(data: object, where: str) -> Ceilings:
     if not isinstance(data, dict):
         raise SpecError(f"{where}: {shown(data)} is given; an object is needed")
-    for name in data:
-        if name not in _FIELDS:
-            raise SpecError(f"{where}: {unknown('field', name, _FIELDS)}")
+    refuse_unknown(data, _FIELDS, where)
     for name in _NEEDED:
         if name not in data:
             raise SpecError(f"{where}: {name} is missing; needed are {', '.join(_NEEDED)}")

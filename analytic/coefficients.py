@@ -53,11 +53,7 @@ class Coefficients:
         """The weights of `count` such linears and, into `flops`, their products per row."""
         self.weight_bytes += self._precision.stored_bytes(linear) * count
         if flops is not None:
-            flops[self._math(linear)] += 2 * linear.weights * count
-
-    def _math(self, linear: Linear) -> str:
-        quantised = self._precision.quantised and linear.convertible
-        return self._precision.linear_math if quantised else self._precision.model
+            flops[self._precision.math_of(linear)] += 2 * linear.weights * count
 
     @property
     def _attentions(self) -> Iterator[tuple[int, Attention]]:
@@ -78,7 +74,7 @@ class Coefficients:
             flops[math] = flops.get(math, none) + pair * (new * keys)
             if attention.latent:
                 expand = attention.latent.expand
-                math = self._math(expand)
+                math = self._precision.math_of(expand)
                 flops[math] = flops.get(math, none) + 2 * expand.weights * count * keys
         return flops
 

@@ -104,11 +104,10 @@ class _Counter:
             yield self.linear(mlp.down, tokens, count)
 
     def linear(self, linear: Linear, tokens: int, count: int) -> Operator:
-        quantised = self.precision.quantised and linear.convertible
         return self._operator(
             linear.name,
             count=count,
-            math=self.precision.linear_math if quantised else self.precision.model,
+            math=self.precision.math_of(linear),
             flops=2 * tokens * linear.weights * count,
             weights=self.precision.stored_bytes(linear) * count,
             moved=tokens * (linear.rows + linear.cols) * count,

@@ -143,8 +143,8 @@ def estimate(
     least_s = pass_bound(cost_of(model, shape, precision), gpu.roofs).lower_s
     device_s = max(least_s, sum(op.device_s for op in operators))
     gap = reached.launch_gap_s or LAUNCH_GAP_S
-    quantised = sum(count for count, linear in model.linears if linear.convertible)
-    host_launches = tape.launches + (QUANTISED_LAUNCHES * quantised if precision.quantised else 0)
+    quantised = sum(count for count, linear in model.linears if precision.converts(linear))
+    host_launches = tape.launches + QUANTISED_LAUNCHES * quantised
     host_s = gap * HOST_SHARE * host_launches
     width = _half_width(model, gpu)
     device = Interval(

@@ -15,7 +15,7 @@ from analytic.case import Case
 from analytic.eager import eager_tape
 from analytic.gpus import HOST, GpuSpec
 from analytic.models import ModelSpec
-from analytic.passes import Pass, case_passes
+from analytic.passes import case_passes
 from analytic.precision import Precision
 
 # Where a search for what fits ends.
@@ -101,24 +101,14 @@ def footprint(
     ends = {passes[0], last}
     # Elsewhere SDPA is taken to have a fused kernel, as it has on a CPU.
     taped = gpu if gpu is not None and gpu.eager_modelled else HOST
-    activations = max(_activations(model, p, precision, taped, attention, bitsandbytes) for p in ends)
+    tapes = (
+        eager_tape(model, p, precision, taped, attention=attention, bitsandbytes=bitsandbytes) for p in ends
+    )
     return Footprint(
         weight_bytes=resident_weight_bytes(model, precision),
-        kv_bytes=cache_bytes(model, precision, batch=case.batch, tokens=held_tokens(case)),
-        activation_bytes=activations,
+        kv_bytes=cache_bytes(model, precision, batch=case.batch, tokens=last.context_len + last.new_tokens),
+        activation_bytes=max(tape.peak_bytes() for tape in tapes),
     )
-
-
-def _activations(  # noqa: PLR0917 - what a tape is written from
-    model: ModelSpec,
-    shape: Pass,
-    precision: Precision,
-    gpu: GpuSpec,
-    attention: str,
-    bitsandbytes: tuple[int, int],
-) -> int:
-    tape = eager_tape(model, shape, precision, gpu, attention=attention, bitsandbytes=bitsandbytes)
-    return tape.peak_bytes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,30 +141,41 @@ def fit(
     bitsandbytes: tuple[int, int] = VERSION,
 ) -> Fit:
     """Whether a case fits into what a GPU offers, and what else would."""
-    usable = int(gpu.usable_bytes)
 
     def needed(changed: Case) -> Footprint:
         return footprint(model, changed, precision, gpu, attention=attention, bitsandbytes=bitsandbytes)
 
-    def holds(changed: Case) -> bool:
-        return needed(changed).total_bytes <= usable
-
+    usable = int(gpu.usable_bytes)
     beyond = held_tokens(case) - case.length  # a decode step's token has a position too
     most = min(MOST_TOKENS, model.positions - beyond if model.positions else MOST_TOKENS)
-    longest = _largest(most, lambda n: holds(replace(case, length=n)))
+    longest = _largest(most, lambda n: needed(replace(case, length=n)).total_bytes <= usable)
     return Fit(
         need=needed(case),
         usable_bytes=usable,
-        largest_batch=_largest(MOST_BATCH, lambda n: holds(replace(case, batch=n))),
+        largest_batch=largest_batch(
+            model, case, precision, gpu, attention=attention, bitsandbytes=bitsandbytes
+        ),
         longest=None if longest == MOST_TOKENS else longest,
     )
 
 
 def largest_batch(
-    model: ModelSpec, case: Case, precision: Precision, gpu: GpuSpec, *, attention: str = "auto"
+    model: ModelSpec,
+    case: Case,
+    precision: Precision,
+    gpu: GpuSpec,
+    *,
+    attention: str = "auto",
+    bitsandbytes: tuple[int, int] = VERSION,
 ) -> int:
     """The largest batch of a case that fits; 0 where not even one sequence does."""
-    return fit(model, case, precision, gpu, attention=attention).largest_batch
+
+    def holds(batch: int) -> bool:
+        changed = replace(case, batch=batch)
+        need = footprint(model, changed, precision, gpu, attention=attention, bitsandbytes=bitsandbytes)
+        return need.total_bytes <= int(gpu.usable_bytes)
+
+    return _largest(MOST_BATCH, holds)
 
 
 def _largest(most: int, holds: Callable[[int], bool]) -> int:

@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from analytic.errors import SpecError, unknown
+from analytic.errors import SpecError
 from analytic.gpu_spec import MOST_REPORTED, USABLE_SHARE, GpuSpec
-from analytic.small_file import read_small, shown
+from analytic.small_file import read_small, refuse_unknown, shown
 
 PEAKS = {
     "fp32": "fp32_tflops",
@@ -75,9 +75,7 @@ def load_gpu(path: str | Path) -> GpuSpec:
 
 
 def _spec(fields: Mapping[str, object], where: str) -> GpuSpec:
-    for name in fields:
-        if name not in COLUMNS:
-            raise SpecError(f"{where}: {unknown('field', name, COLUMNS)}")
+    refuse_unknown(fields, COLUMNS, where)
     for name in COLUMNS:
         if name not in fields and name not in _OPTIONAL:
             raise SpecError(f"{where}: {name} is missing; {_right(name)} is needed")

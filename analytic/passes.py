@@ -64,3 +64,9 @@ def case_passes(case: Case) -> tuple[Pass, ...]:
     assert case.output_len is not None  # noqa: S101 - Case checks it
     steps = range(case.length, case.length + case.output_len - 1)
     return (prefill, *(Pass(batch=case.batch, new_tokens=1, context_len=n) for n in steps))
+
+
+def case_pass(case: Case) -> Pass:
+    """The one pass of a prefill or decode case."""
+    (shape,) = case_passes(case)
+    return shape

@@ -57,6 +57,15 @@ class Precision:
         """Bytes per element of the KV cache."""
         return DTYPE_BYTES[self.kv]
 
+    def converts(self, linear: Linear) -> bool:
+        """Whether bitsandbytes replaces this linear: nn.Linear and Conv1D modules
+        alone; others, and lm_head, stay as they are."""
+        return self.quantised and linear.convertible
+
+    def math_of(self, linear: Linear) -> str:
+        """The dtype whose peak bounds a linear."""
+        return self.linear_math if self.converts(linear) else self.model
+
     def stored_bytes(self, linear: Linear) -> int:
         """Stored bytes of a linear, its bias included, which stays in the model's
         dtype. bitsandbytes quantises nn.Linear and Conv1D modules alone; others,

@@ -7,6 +7,7 @@ on a fast GPU lies under it, where two roofs would call it memory-bound.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from analytic.bound import compute_s
 from analytic.cost import Cost
 from analytic.roofs import Roofs
 
@@ -31,8 +32,11 @@ class Limits:
 
 def pass_limits(cost: Cost, roofs: Roofs, *, overhead_s: float) -> Limits:
     """The three roofs over a whole pass. Raises SpecError where `roofs` lacks a dtype."""
-    compute_s = sum(op.flops / roofs.peak(op.math) for op in cost.operators)
-    return Limits(compute_s=compute_s, memory_s=cost.bytes / roofs.bytes_per_s, overhead_s=overhead_s)
+    return Limits(
+        compute_s=compute_s(cost, roofs),
+        memory_s=cost.bytes / roofs.bytes_per_s,
+        overhead_s=overhead_s,
+    )
 
 
 def operator_limits(

@@ -1,11 +1,12 @@
 """Reading a file that a user named, with an error that says what is wrong with it.
 
-`shown` quotes a value that stood in one.
+`shown` quotes a value that stood in one, `refuse_unknown` names a field that may not.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analytic.errors import SpecError
+from analytic.errors import SpecError, unknown
 
 # Every file that the model reads is a few kilobytes; one of this size is another file.
 MOST_BYTES = 10**6
@@ -41,3 +42,10 @@ def shown(value: object) -> str:
         return repr(value)[:60]
     except (ValueError, RecursionError):  # an integer of thousands of digits, written in hex
         return "too large to show"
+
+
+def refuse_unknown(names: Iterable[str], known: Sequence[str], where: str) -> None:
+    """Raises SpecError for the first of a file's field `names` that is not `known`."""
+    for name in names:
+        if name not in known:
+            raise SpecError(f"{where}: {unknown('field', name, known)}")

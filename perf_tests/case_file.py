@@ -13,7 +13,7 @@ from pathlib import Path
 from analytic import Case, Phase, SpecError
 from analytic.errors import unknown
 from analytic.precision import PRECISIONS
-from analytic.small_file import read_small, shown
+from analytic.small_file import read_small, refuse_unknown, shown
 
 LANES = ("cpu", "gpu")
 WHAT = "cases as TOML (as perf_tests/cases.toml has them)"
@@ -101,9 +101,7 @@ def _cases(block: object, where: str, *, model: str, precision: str) -> Iterator
 def _fields(table: object, where: str, *, known: tuple[str, ...]) -> Mapping[str, object]:
     if not isinstance(table, dict):
         raise SpecError(f"{where} is {shown(table)}; a table is needed")
-    for name in table:
-        if name not in known:
-            raise SpecError(f"{where}: {unknown('field', name, known)}")
+    refuse_unknown(table, known, where)
     for name in known:
         if name not in table and name not in _OPTIONAL:
             needed = (n for n in known if n not in _OPTIONAL)

@@ -1,11 +1,11 @@
 """Which model is measured, and where its weights come from."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analytic import ModelSpec, Precision, SpecError, find_config, load_model, read_config
+from analytic.config_file import read_file
 from perf_tests.quantisation import quantisation, torch_dtype
 from perf_tests.random_weights import build
 
@@ -37,7 +37,7 @@ class Source:
 def random_source(model: str) -> Source:
     """A preset's name, a config.json or its folder. Raises SpecError."""
     spec = load_model(model)
-    return Source(spec=spec, config=json.loads(find_config(model).read_text(encoding="utf-8")))
+    return Source(spec=spec, config=read_file(find_config(model)))
 
 
 def model_name(checkpoint: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analytic import Case, Phase, SpecError
+from analytic import Case, Phase, SpecError, load_model
 from baselines.plugin import NOTES, state
 from baselines.run import Planned
 from perf_tests.cases import LANES, lane_cases
@@ -20,6 +20,7 @@ VERDICT_MARK = "judges"
 # The property of an item that its line on the terminal shows (and JUnit keeps).
 SAID = "roofgate"
 RAN = pytest.StashKey[dict[str, bool]]()
+PLANNED = pytest.StashKey[tuple[Planned, ...]]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,7 +45,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
-def _planned(config: pytest.Config) -> list[Planned]:
+def _planned(config: pytest.Config) -> tuple[Planned, ...]:
+    """The plan, read once: every test function asks for it."""
+    if PLANNED not in config.stash:
+        config.stash[PLANNED] = tuple(_plan(config))
+    return config.stash[PLANNED]
+
+
+def _plan(config: pytest.Config) -> list[Planned]:
     """The cases of a stored run, else those of every lane, by --perf-cases or cases.toml."""
     perf = state(config)
     if perf.stored and perf.folder is not None:
@@ -63,11 +71,11 @@ def case_file(config: pytest.Config) -> Path | None:
 
 
 def _model_name(config: pytest.Config) -> str | None:
-    from perf_tests.checkpoint import model_name, random_source
-
     if model := config.getoption("--perf-model"):
-        return random_source(model).spec.name
+        return load_model(model).name
     if checkpoint := config.getoption("--perf-checkpoint"):
+        from perf_tests.checkpoint import model_name
+
         return model_name(checkpoint)
     return None
 

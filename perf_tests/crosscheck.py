@@ -11,10 +11,10 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from analytic import ModelSpec, SpecError, find_config, find_precision, load_model, pass_cost
+from analytic.config_file import read_file
 from perf_tests.flop_count import (
     SYNONYMS,
     build,
@@ -107,7 +107,7 @@ def crosscheck(config: str) -> Crosscheck:
     import torch
     import transformers
 
-    model = build(json.loads(Path(find_config(config)).read_text(encoding="utf-8")))
+    model = build(read_file(find_config(config)))
     return Crosscheck(
         model=spec.name,
         versions=f"torch {torch.__version__}, transformers {transformers.__version__}",

@@ -6,7 +6,7 @@ from statistics import median
 
 from analytic import Case, Phase, find_gpu, find_precision
 from analytic.config_file import read_config
-from analytic.passes import case_passes
+from analytic.passes import case_pass
 from analytic.traffic import traffic
 from perf_tests.dram_steps import cut_config
 
@@ -84,7 +84,7 @@ def compare(rows: Sequence[Counted]) -> Compared:
     case = Case.parse(first.case, model=first.model)
     config = cut_config(first.model, first.layers or None)
     spec = read_config(config, name=first.model, source=first.model)
-    (shape,) = case_passes(case)
+    shape = case_pass(case)
     precision, gpu = find_precision(case.precision), find_gpu(GPU)
     ideal = traffic("ideal", spec, shape, precision, gpu)
     eager = traffic("eager", spec, shape, precision, gpu)

@@ -18,7 +18,7 @@ from statistics import median
 
 from analytic import Case, Ceilings, Phase, SpecError, find_gpu, find_precision, load_model, text
 from analytic.estimate import Estimate, estimate
-from analytic.passes import case_passes
+from analytic.passes import case_pass
 from analytic.small_file import read_small
 from baselines.codec import FormatError
 from baselines.record import Record
@@ -185,7 +185,7 @@ def _typed(kind: object, value: str) -> str | int | float:
 def error_of(seen: Seen) -> Error:
     """The estimate of a measured case, by the ceilings of its run."""
     case = Case.parse(seen.case, model=seen.model)
-    (shape,) = case_passes(case)
+    shape = case_pass(case)
     guess = estimate(
         load_model(seen.model),
         shape,

@@ -77,8 +77,9 @@ def representative(derived: Sequence[Derived], phase: Phase) -> Derived | None:
     return min(cases, key=lambda d: (d.record.case.batch, -d.record.case.length), default=None)
 
 
-def advise(derived: Sequence[Derived], phase: Phase) -> Advice | None:
-    """Advice on the representative case of a phase; None where none was measured."""
+def advise(derived: Sequence[Derived], phase: Phase, series: Sequence[Sequence[BatchStep]]) -> Advice | None:
+    """Advice on the representative case of a phase; None where none was measured.
+    `series` are the run's, by batch_series."""
     chosen = representative(derived, phase)
     if chosen is None:
         return None
@@ -90,18 +91,18 @@ def advise(derived: Sequence[Derived], phase: Phase) -> Advice | None:
         options=options(now),
         gpus=other_gpus(now),
         measured={case_id: rate / chosen.tokens_per_s for case_id, rate in rates.items()},
-        idle_batch=_idle_batch(derived, chosen),
+        idle_batch=_idle_batch(series, chosen),
         quickest_s=min(d.wall_s for d in derived if d.record.case.phase is phase),
     )
 
 
-def _idle_batch(derived: Sequence[Derived], chosen: Derived) -> str:
+def _idle_batch(series: Sequence[Sequence[BatchStep]], chosen: Derived) -> str:
     """Where this run saw a larger batch gain nothing, in words: in the series of the
     chosen case, or without one at another length."""
     own = chosen.record.case
-    series = [steps for steps in batch_series(derived) if _alike(steps[0].derived.record.case, own)]
-    series = [steps for steps in series if steps[0].derived.record.case.length == own.length] or series
-    idle = [step for steps in series for step in steps[1:] if step.measured <= NO_GAIN]
+    alike = [steps for steps in series if _alike(steps[0].derived.record.case, own)]
+    alike = [steps for steps in alike if steps[0].derived.record.case.length == own.length] or alike
+    idle = [step for steps in alike for step in steps[1:] if step.measured <= NO_GAIN]
     if not idle:
         return ""
     least = min(idle, key=lambda step: step.measured)

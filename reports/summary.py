@@ -6,7 +6,16 @@ from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
 from baselines.run import RunInfo
 from baselines.verdict import Outcome, Status, Verdict
-from reports.advice import advise, batch_series, batch_table, gpu_table, host_limits, recommendations
+from reports.advice import (
+    Advice,
+    BatchStep,
+    advise,
+    batch_series,
+    batch_table,
+    gpu_table,
+    host_limits,
+    recommendations,
+)
 from reports.findings import bottlenecks, key_findings
 from reports.markdown import code, escape
 from reports.palette import versions
@@ -28,6 +37,9 @@ def summarise(
 ) -> str:
     """summary.md of a run with at least one measured case. `images` are the
     names of the figures beside it."""
+    series = batch_series(derived)
+    found = (advise(derived, phase, series) for phase in (Phase.DECODE, Phase.PREFILL))
+    advices = [advice for advice in found if advice is not None]
     sections = (
         ("", _head(info, derived, ceilings)),
         ("Key findings", key_findings(derived)),
@@ -35,9 +47,9 @@ def summarise(
         ("Results", case_table(derived, verdicts)),
         ("generate()", generate_table(derived)),
         ("Verdicts", _verdicts(verdicts)),
-        ("What would help", _advice(derived)),
-        ("Other GPUs", _gpus(derived)),
-        ("Batch scaling", _batches(derived)),
+        ("What would help", _advice(advices)),
+        ("Other GPUs", _gpus(advices)),
+        ("Batch scaling", _batches(series)),
         ("Not measured", _not_measured(info, derived, verdicts)),
         ("Figures", "\n\n".join(f"![{name}]({name})" for name in images)),
     )
@@ -104,27 +116,26 @@ def _finding(group: Sequence[Verdict], reason: str) -> str:
     return f"- {status} {', '.join(code(v.case) for v in group)}: {escape(reason)}"
 
 
-def _advice(derived: Sequence[Derived]) -> str:
+def _advice(advices: Sequence[Advice]) -> str:
     """The ranked options for one decode and one prefill case, named as chosen."""
+    if not advices:
+        return ""
     limits = (
         "Estimates of eager execution, scaled by what was measured, with the host as it is; in brackets "
         "between what a time is expected to lie (`analytic/whatif` says what that leaves out)."
     )
     parts = [limits]
-    for phase in (Phase.DECODE, Phase.PREFILL):
-        advice = advise(derived, phase)
-        if advice is not None:
-            chosen = advice.derived
-            parts.append(
-                f"### {phase.value}: {code(chosen.record.case.id)}, {text.seconds(chosen.wall_s)}, "
-                f"{chosen.binding}\n\nThe longest case of the smallest batch, as one user meets it.\n\n"
-                f"{recommendations(advice)}"
-            )
-    return "\n\n".join(parts) if len(parts) > 1 else ""
+    for advice in advices:
+        chosen = advice.derived
+        parts.append(
+            f"### {chosen.record.case.phase.value}: {code(chosen.record.case.id)}, "
+            f"{text.seconds(chosen.wall_s)}, {chosen.binding}\n\n"
+            f"The longest case of the smallest batch, as one user meets it.\n\n{recommendations(advice)}"
+        )
+    return "\n\n".join(parts)
 
 
-def _gpus(derived: Sequence[Derived]) -> str:
-    advices = [a for phase in (Phase.DECODE, Phase.PREFILL) if (a := advise(derived, phase)) is not None]
+def _gpus(advices: Sequence[Advice]) -> str:
     if not advices:
         return ""
     cases = " and ".join(code(a.derived.record.case.id) for a in advices)
@@ -132,8 +143,7 @@ def _gpus(derived: Sequence[Derived]) -> str:
     return f"{intro}\n\n{gpu_table(advices)}"
 
 
-def _batches(derived: Sequence[Derived]) -> str:
-    series = batch_series(derived)
+def _batches(series: Sequence[Sequence[BatchStep]]) -> str:
     if not series:
         return ""
     return f"Throughput against the smallest batch: as measured, and as foretold from it.\n\n{batch_table(series)}"

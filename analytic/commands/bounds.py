@@ -4,7 +4,6 @@ import argparse
 import json
 
 from analytic.attention import Resolution
-from analytic.bitsandbytes import linear_path
 from analytic.bound import pass_bound
 from analytic.case import Phase
 from analytic.commands import Subparsers
@@ -13,6 +12,7 @@ from analytic.commands.bounds_answer import Answer, as_json, launches_of
 from analytic.commands.bounds_text import show
 from analytic.counting import cost_of
 from analytic.eager.model import resolutions
+from analytic.eager.writer import four_bit_path
 from analytic.errors import SpecError
 from analytic.estimate import LAUNCH_GAP_S, Estimate, estimate
 from analytic.generation import Eager, GenerationEstimate, generation_bound, generation_estimate
@@ -121,14 +121,8 @@ def _four_bit(asked: Asked, shape: Pass) -> dict[str, tuple[str, ...]]:
     for _, linear in asked.model.linears:
         if not linear.convertible:
             continue
-        path = linear_path(
-            compute_capability=asked.gpu.compute_capability,
-            sm_count=asked.gpu.sm_count,
-            tokens=shape.tokens,
-            rows=linear.rows,
-            cols=linear.cols,
-            dtype=asked.precision.compute,
-            version=asked.bitsandbytes,
+        path = four_bit_path(
+            linear, shape.tokens, asked.precision, asked.gpu, bitsandbytes=asked.bitsandbytes
         )
         found[path.reason] = tuple(dict.fromkeys((*found.get(path.reason, ()), linear.name)))
     return found

@@ -12,6 +12,9 @@ from analytic.tape import Gemm, Tape, Tensor, Touch
 
 FP32 = DTYPE_BYTES["fp32"]
 
+# The operator that all norms count as.
+NORMS = "norms"
+
 # What a quantised linear stores; its other tensors are made on the way.
 STORED = ("weight", "absmax", "absmax_8bit", "absmax_nested", "scale", "bias")
 # Its launches that multiply, and the kinds that are not elementwise.
@@ -56,7 +59,7 @@ class Writer:
 
     def linear_into(self, linear: Linear, x: Tensor | Touch, tokens: int, outs: Sequence[Tensor]) -> None:
         """One linear whose output is, together, `outs`: a fused one's parts."""
-        if self.precision.quantised and linear.convertible:
+        if self.precision.converts(linear):
             self._quantised(linear, x, tokens, outs)
             return
         weight = Tensor(f"{linear.name}.weight", linear.params * self.width, kept=True)
@@ -79,7 +82,9 @@ class Writer:
         """The kernels that bitsandbytes launches; temporary tensors die with the linear."""
         listed = steps(
             self.precision,
-            None if self.precision.name == "int8" else self._path(linear, tokens),
+            None
+            if self.precision.name == "int8"
+            else four_bit_path(linear, tokens, self.precision, self.gpu, bitsandbytes=self.bitsandbytes),
             rows=linear.rows,
             cols=linear.cols,
             tokens=tokens,
@@ -89,7 +94,7 @@ class Writer:
         tensors: dict[tuple[str, int], Tensor] = {}
         for step in listed:
             reads = [
-                x if n == "input" and s == _size(x) else self._named(tensors, linear, n, s)
+                x if n == "input" and s == x.bytes else self._named(tensors, linear, n, s)
                 for n, s in step.reads
             ]
             last = step is listed[-1]
@@ -97,17 +102,6 @@ class Writer:
             gemm = self._product(linear, tokens, step)
             self.tape.run(linear.name, KINDS.get(step.kind, "elementwise"), reads, *writes, gemm=gemm)
         self.tape.free(*tensors.values())
-
-    def _path(self, linear: Linear, tokens: int) -> Path:
-        return linear_path(
-            compute_capability=self.gpu.compute_capability,
-            sm_count=self.gpu.sm_count,
-            tokens=tokens,
-            rows=linear.rows,
-            cols=linear.cols,
-            dtype=self.precision.compute,
-            version=self.bitsandbytes,
-        )
 
     def _named(self, tensors: dict[tuple[str, int], Tensor], linear: Linear, name: str, size: int) -> Tensor:
         key = (name, size)
@@ -121,7 +115,7 @@ class Writer:
         math = "int8" if step.kind == "int8_gemm" else self.precision.compute
         return Gemm(m=tokens, n=linear.rows, k=linear.cols, count=1, math=math)
 
-    def norm(self, norm: Norm, x: Tensor, tokens: int, *, operator: str = "norms") -> Tensor:
+    def norm(self, norm: Norm, x: Tensor, tokens: int) -> Tensor:
         """A norm's kernels; returns its output. `x` stays."""
         vectors = tokens * norm.vectors
         size, wide = vectors * norm.width * self.width, vectors * norm.width * FP32
@@ -129,40 +123,51 @@ class Writer:
         out = Tensor(f"{norm.name} output", size)
         tape = self.tape
         if norm.kind == "layer":
-            tape.run(operator, "reduce", [x, weight], out)
+            tape.run(NORMS, "reduce", [x, weight], out)
             return out
         upcast = x
         if self.width != FP32:
-            upcast = tape.elementwise(operator, [x], f"{norm.name} in fp32", wide)
-        squares = tape.elementwise(operator, [upcast], f"{norm.name} squares", wide)
+            upcast = tape.elementwise(NORMS, [x], f"{norm.name} in fp32", wide)
+        squares = tape.elementwise(NORMS, [upcast], f"{norm.name} squares", wide)
         mean = Tensor(f"{norm.name} mean", vectors * FP32)
-        tape.run(operator, "reduce", [squares], mean, freed=[squares])
-        mean_eps = tape.elementwise(operator, [mean], f"{norm.name} mean + eps", vectors * FP32, freed=[mean])
-        scale = tape.elementwise(operator, [mean_eps], f"{norm.name} scale", vectors * FP32, freed=[mean_eps])
+        tape.run(NORMS, "reduce", [squares], mean, freed=[squares])
+        mean_eps = tape.elementwise(NORMS, [mean], f"{norm.name} mean + eps", vectors * FP32, freed=[mean])
+        scale = tape.elementwise(NORMS, [mean_eps], f"{norm.name} scale", vectors * FP32, freed=[mean_eps])
         temporary = [scale] if upcast is x else [scale, upcast]
-        scaled = tape.elementwise(operator, [upcast, scale], f"{norm.name} scaled", wide, freed=temporary)
+        scaled = tape.elementwise(NORMS, [upcast, scale], f"{norm.name} scaled", wide, freed=temporary)
         if norm.kind == "gemma":
-            return self._gemma_weight(norm, weight, scaled, out, operator)
+            return self._gemma_weight(norm, weight, scaled, out)
         if self.width == FP32:
-            tape.run(operator, "elementwise", [weight, scaled], out, freed=[scaled])
+            tape.run(NORMS, "elementwise", [weight, scaled], out, freed=[scaled])
             return out
-        rounded = tape.elementwise(operator, [scaled], f"{norm.name} rounded", size, freed=[scaled])
-        tape.run(operator, "elementwise", [weight, rounded], out, freed=[rounded])
+        rounded = tape.elementwise(NORMS, [scaled], f"{norm.name} rounded", size, freed=[scaled])
+        tape.run(NORMS, "elementwise", [weight, rounded], out, freed=[rounded])
         return out
 
-    def _gemma_weight(self, norm: Norm, weight: Tensor, scaled: Tensor, out: Tensor, operator: str) -> Tensor:
+    def _gemma_weight(self, norm: Norm, weight: Tensor, scaled: Tensor, out: Tensor) -> Tensor:
         """Gemma multiplies by weight + 1 in fp32 and rounds last."""
         tape, vector = self.tape, norm.width * FP32
-        upcast = tape.elementwise(operator, [weight], f"{norm.name} weight in fp32", vector)
-        one = tape.elementwise(operator, [upcast], f"{norm.name} weight + 1", vector, freed=[upcast])
+        upcast = tape.elementwise(NORMS, [weight], f"{norm.name} weight in fp32", vector)
+        one = tape.elementwise(NORMS, [upcast], f"{norm.name} weight + 1", vector, freed=[upcast])
         product = tape.elementwise(
-            operator, [scaled, one], f"{norm.name} product", scaled.bytes, freed=[scaled, one]
+            NORMS, [scaled, one], f"{norm.name} product", scaled.bytes, freed=[scaled, one]
         )
         if self.width == FP32:
             return product
-        tape.run(operator, "elementwise", [product], out, freed=[product])
+        tape.run(NORMS, "elementwise", [product], out, freed=[product])
         return out
 
 
-def _size(item: Tensor | Touch) -> int:
-    return item.bytes
+def four_bit_path(
+    linear: Linear, tokens: int, precision: Precision, gpu: GpuSpec, *, bitsandbytes: tuple[int, int]
+) -> Path:
+    """How bitsandbytes multiplies `tokens` vectors with a 4-bit linear on `gpu`."""
+    return linear_path(
+        compute_capability=gpu.compute_capability,
+        sm_count=gpu.sm_count,
+        tokens=tokens,
+        rows=linear.rows,
+        cols=linear.cols,
+        dtype=precision.compute,
+        version=bitsandbytes,
+    )

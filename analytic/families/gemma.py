@@ -10,7 +10,6 @@ from analytic.models import ModelSpec
 
 # transformers.Gemma2Config's defaults.
 WINDOW = 4096
-ATTENTION_SOFTCAP = 50.0
 ACTIVATION = "gelu_pytorch_tanh"
 HEAD_DIM = 256
 

@@ -9,11 +9,11 @@ from analytic.errors import SpecError
 from analytic.estimate import PACES, Interval, typical_ceilings
 from analytic.gpus import GpuSpec
 from analytic.layers import Attention
-from analytic.passes import Pass
+from analytic.passes import Pass, case_pass
 from analytic.whatif.memory import refusal
 from analytic.whatif.option import Option, floored, foretold, impossible
 from analytic.whatif.present import Present
-from analytic.whatif.run import Run, case_pass
+from analytic.whatif.run import Run
 
 # Tried in this order: what cannot run the attention is passed over.
 FUSED = ("flash", "efficient")

@@ -9,6 +9,7 @@ fp32 scale per row; embedding, norms, router and lm_head keep 16 bit. Cache: one
 byte an element, multiplied in 16 bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from analytic import text
@@ -17,7 +18,7 @@ from analytic.case import Case
 from analytic.cost import Cost, Operator
 from analytic.counting import case_costs
 from analytic.estimate import Interval
-from analytic.footprint import cache_bytes, resident_weight_bytes
+from analytic.footprint import cache_bytes, held_tokens, resident_weight_bytes
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
 from analytic.passes import Pass, case_passes
@@ -58,14 +59,12 @@ def _weights(now: Present, gpu: GpuSpec) -> Option:
     reason = "multiplied in fp8"
     if units != FP8:
         reason = f"{gpu.key} has no {FP8} units: unpacked to {units} and multiplied there"
-    return _option(now, gpu, name, base=base, light=light, reason=reason)
+    return _option(now, gpu, name, base=base, costs=costs, light=light, reason=reason)
 
 
 def _cache(now: Present, gpu: GpuSpec) -> Option:
     name, precision = "fp8 KV cache", now.precision
-    last = case_passes(now.case)[-1]
-    tokens = last.context_len + last.new_tokens
-    kept = cache_bytes(now.model, precision, batch=now.case.batch, tokens=tokens)
+    kept = cache_bytes(now.model, precision, batch=now.case.batch, tokens=held_tokens(now.case))
     refused = _refusal(now, now.case, gpu, kept - kept // precision.kv_bytes)
     if refused:
         return impossible(name, None, refused)
@@ -73,18 +72,26 @@ def _cache(now: Present, gpu: GpuSpec) -> Option:
     light = [_narrow(cost, precision) for cost in costs]
     here, there = (sum(c.kv_bytes for c in group) for group in (costs, light))
     reason = f"{text.scaled(there, 'B')} of keys and values instead of {text.scaled(here, 'B')}"
-    return _option(now, gpu, name, base=now.case, light=light, reason=reason)
+    return _option(now, gpu, name, base=now.case, costs=costs, light=light, reason=reason)
 
 
-def _option(now: Present, gpu: GpuSpec, name: str, *, base: Case, light: list[Cost], reason: str) -> Option:
-    """`light` is what replaces the costs of `base`, a case that runs eagerly."""
+def _option(
+    now: Present,
+    gpu: GpuSpec,
+    name: str,
+    *,
+    base: Case,
+    costs: Sequence[Cost],
+    light: Sequence[Cost],
+    reason: str,
+) -> Option:
+    """`light` is what replaces the `costs` of `base`, a case that runs eagerly."""
     lower_s = sequence_bound(light, now.roofs).lower_s
     run = by_bound(lower_s, now.run.tokens)
     if now.estimated:
         heavy = now.eager(base)
-        (cost,) = case_costs(now.model, base, find_precision(base.precision))
         after_s = fused_s(light[0], gpu, now.ceilings)
-        before_s = fused_s(cost, gpu, now.ceilings)
+        before_s = fused_s(costs[0], gpu, now.ceilings)
         device = _less(heavy.device, before_s - after_s, after_s, unproven_width(gpu))
         run = Run(lower_s=lower_s, device=device, launches=heavy.launches, tokens=now.run.tokens)
     said = f"{reason}; needs fused kernels, which transformers' eager modules do not have{floored(now, run)}"

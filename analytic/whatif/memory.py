@@ -2,10 +2,9 @@
 
 from analytic import text
 from analytic.case import Case
-from analytic.footprint import cache_bytes, footprint, resident_weight_bytes
+from analytic.footprint import cache_bytes, footprint, held_tokens, resident_weight_bytes
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
-from analytic.passes import case_passes
 from analytic.precision import find_precision
 from analytic.whatif.present import Present
 
@@ -16,9 +15,7 @@ def need_bytes(model: ModelSpec, case: Case, gpu: GpuSpec, *, attention: str = "
     precision = find_precision(case.precision)
     if gpu.eager_modelled:
         return footprint(model, case, precision, gpu, attention=attention).total_bytes
-    last = case_passes(case)[-1]
-    tokens = last.context_len + last.new_tokens
-    kept = cache_bytes(model, precision, batch=case.batch, tokens=tokens)
+    kept = cache_bytes(model, precision, batch=case.batch, tokens=held_tokens(case))
     return resident_weight_bytes(model, precision) + kept
 
 

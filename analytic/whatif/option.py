@@ -78,9 +78,9 @@ def impossible(name: str, case: Case | None, reason: str) -> Option:
 
 def floored(now: Present, run: Run) -> str:
     """What is to be added where a run waits for its launches; else empty."""
-    wall, floor = now.wall(run), now.floor(run).typical_s
-    if wall is None or wall.typical_s > floor:
+    floor_s = now.waits_s(run)
+    if floor_s is None:
         return ""
     becomes = "stays" if now.launch_bound else "becomes"
     counted = f" ({run.launches:,.0f} × {text.seconds(now.gap.typical_s)})" if now.estimated else ""
-    return f"; the host's {text.seconds(floor)} of launching{counted} {becomes} the floor"
+    return f"; the host's {text.seconds(floor_s)} of launching{counted} {becomes} the floor"

@@ -86,7 +86,5 @@ def _refused(gpu: GpuSpec, lower_s: float | None, note: str) -> Outlook:
 
 
 def _floor(now: Present, run: Run) -> str:
-    wall, floor = now.wall(run), now.floor(run).typical_s
-    if wall is None or wall.typical_s > floor:
-        return ""
-    return f"the host's {text.seconds(floor)} of launching is the floor"
+    floor_s = now.waits_s(run)
+    return "" if floor_s is None else f"the host's {text.seconds(floor_s)} of launching is the floor"

@@ -98,6 +98,12 @@ class Present:
             return None
         return longer(scaled(run.device, self.scale * self.beyond), self.floor(run))
 
+    def waits_s(self, run: Run) -> float | None:
+        """The host's time to launch a run, in seconds, where that is all its wall;
+        None where it is not, or no time can be told."""
+        wall, floor_s = self.wall(run), self.floor(run).typical_s
+        return None if wall is None or wall.typical_s > floor_s else floor_s
+
     def gain(self, run: Run) -> float:
         """The throughput of another run over the present one; where no time can be
         told, by the bounds."""

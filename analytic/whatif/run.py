@@ -7,7 +7,7 @@ from analytic.case import Case, Phase
 from analytic.estimate import CALIBRATED_ON, FAR, NEAR, Estimate, Interval, estimate
 from analytic.gpus import GpuSpec
 from analytic.models import ModelSpec
-from analytic.passes import Pass, case_passes
+from analytic.passes import case_pass
 from analytic.precision import find_precision
 from analytic.roofs import Ceilings, Roofs
 
@@ -30,12 +30,6 @@ class Run:
 def estimable(case: Case, gpu: GpuSpec | None) -> bool:
     """Whether estimate.py knows this: one pass, on a GPU whose kernels are CUDA's."""
     return gpu is not None and case.phase is not Phase.GENERATE and gpu.eager_modelled
-
-
-def case_pass(case: Case) -> Pass:
-    """The one pass of a prefill or decode case."""
-    (shape,) = case_passes(case)
-    return shape
 
 
 def eager_estimate(

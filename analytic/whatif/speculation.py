@@ -19,11 +19,11 @@ from analytic.case import Phase
 from analytic.counting import cost_of
 from analytic.errors import SpecError
 from analytic.estimate import estimate
-from analytic.passes import Pass
+from analytic.passes import Pass, case_pass
 from analytic.whatif.memory import refusal
 from analytic.whatif.option import Option, floored, foretold, impossible
 from analytic.whatif.present import Present
-from analytic.whatif.run import Run, added, by_bound, case_pass, scaled
+from analytic.whatif.run import Run, added, by_bound, scaled
 
 DRAFT_TOKENS, DRAFT_COST = 4, 0.1
 # Beyond this a draft is no draft; a round of so many tokens is a prefill.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analytic import find_config, preset_names
+from analytic.config_file import read_file
 from perf_tests.flop_count import build, count_flops, count_parameters
 
 HERE = Path(__file__).parent
@@ -68,7 +69,7 @@ def window_points(window: int) -> tuple[Point, ...]:
 def configs() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(name, config) of every model of the tables."""
     for name in preset_names():
-        yield name, json.loads(find_config(name).read_text(encoding="utf-8"))
+        yield name, read_file(find_config(name))
     yield from json.loads(ODD.read_text(encoding="utf-8")).items()
 
 

@@ -78,8 +78,12 @@ def one(what: Record) -> Derived:
     return found
 
 
+def advised(run: Sequence[Derived], phase: Phase) -> Advice | None:
+    return advise(run, phase, batch_series(run))
+
+
 def advice(records: Sequence[Record]) -> Advice:
-    found = advise(derived(records), Phase.DECODE)
+    found = advised(derived(records), Phase.DECODE)
     assert found is not None
     return found
 
@@ -264,11 +268,11 @@ class TestAdvice:
                 record("decode-b8-c4000-fp16-eager", device_s=0.008),
             ]
         )
-        found = advise(run, Phase.DECODE)
+        found = advised(run, Phase.DECODE)
 
         assert found is not None
         assert found.derived.record.case.id == "decode-b1-c2048-fp16-eager"
-        assert advise(run, Phase.PREFILL) is None
+        assert advised(run, Phase.PREFILL) is None
 
     def test_what_the_run_refutes_is_not_recommended(self) -> None:
         fp16 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
