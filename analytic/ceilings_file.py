@@ -2,8 +2,8 @@
 
 The file of their own is a JSON object {"schema": 1, "device": …,
 "copy_bytes_per_s": …, "read_bytes_per_s": …, "gemm_flops_per_s": {"fp16": …},
-"launch_gap_s": …}; a record holds the same without the schema under "ceilings",
-or null. "launch_gap_s" may be null or left out: not measured.
+"launch_gap_s": …, "event_resolution_s": …}; a record holds the same without the
+schema under "ceilings", or null. The last two may be null or left out: not measured.
 """
 
 import json
@@ -20,13 +20,13 @@ NAME = "ceilings.json"
 WHAT = f"measured ceilings (a run's folder, its {NAME} or one of its records)"
 
 _RATES = ("copy_bytes_per_s", "read_bytes_per_s")
-_GAP = "launch_gap_s"
+_TIMES = ("launch_gap_s", "event_resolution_s")
 _NEEDED = ("device", *_RATES, "gemm_flops_per_s")
-_FIELDS = (*_NEEDED, _GAP)
+_FIELDS = (*_NEEDED, *_TIMES)
 # Far above any machine, in bytes/s or FLOP/s.
 _MOST = 1e21
-# Far slower than any host launches a kernel, in seconds.
-_LONGEST_GAP_S = 1.0
+# Far slower than any host launches a kernel or any clock ticks, in seconds.
+_LONGEST_S = 1.0
 
 
 def as_json(ceilings: Ceilings) -> dict[str, object]:
@@ -37,7 +37,7 @@ def as_json(ceilings: Ceilings) -> dict[str, object]:
         "copy_bytes_per_s": ceilings.copy_bytes_per_s,
         "read_bytes_per_s": ceilings.read_bytes_per_s,
         "gemm_flops_per_s": dict(ceilings.gemm_flops_per_s),
-        _GAP: ceilings.launch_gap_s,
+        **{name: getattr(ceilings, name) for name in _TIMES},
     }
 
 
@@ -114,16 +114,16 @@ def _ceilings(data: object, where: str) -> Ceilings:
         copy_bytes_per_s=copied,
         read_bytes_per_s=read,
         gemm_flops_per_s={dtype: _rate(gemm, dtype, f"{where}: gemm_flops_per_s") for dtype in gemm},
-        launch_gap_s=_gap(data.get(_GAP), where),
+        **{name: _time(data.get(name), name, where) for name in _TIMES},
     )
 
 
-def _gap(value: object, where: str) -> float | None:
+def _time(value: object, name: str, where: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_GAP_S:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_S:
         raise SpecError(
-            f"{where}: {_GAP} is {shown(value)}; seconds above 0 and at most {_LONGEST_GAP_S:g}, or null, are needed"
+            f"{where}: {name} is {shown(value)}; seconds above 0 and at most {_LONGEST_S:g}, or null, are needed"
         )
     return float(value)
 

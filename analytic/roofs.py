@@ -1,6 +1,6 @@
 """Roofs: what a machine can do at most, by datasheet or by measurement."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -41,8 +41,9 @@ class Ceilings:
     `copy_bytes_per_s` counts bytes read plus bytes written; `read_bytes_per_s`
     is a matrix streamed once by a matrix-vector product; `gemm_flops_per_s`
     holds one rate per dtype. `launch_gap_s` is what the host needs for each
-    kernel launch of eager transformers code, in seconds, None where it was not
-    measured. Raises SpecError for a rate or a gap that is not positive.
+    kernel launch of eager transformers code, `event_resolution_s` the smallest
+    difference of times that the device's clock shows; both in seconds, None where
+    they were not measured. Raises SpecError for what is not positive.
     """
 
     device: str
@@ -50,12 +51,13 @@ class Ceilings:
     read_bytes_per_s: float
     gemm_flops_per_s: Mapping[str, float]
     launch_gap_s: float | None = None
+    event_resolution_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.launch_gap_s is not None and not 0 < self.launch_gap_s < inf:
-            raise SpecError(
-                f"the launch gap of {self.device} is {self.launch_gap_s} s; a positive time is needed"
-            )
+        times = {"launch gap": self.launch_gap_s, "event resolution": self.event_resolution_s}
+        for name, time_s in times.items():
+            if time_s is not None and not 0 < time_s < inf:
+                raise SpecError(f"the {name} of {self.device} is {time_s} s; a positive time is needed")
         rates = {"copy": self.copy_bytes_per_s, "read": self.read_bytes_per_s, **self.gemm_flops_per_s}
         for name, rate in rates.items():
             if rate <= 0:
@@ -73,7 +75,8 @@ class Ceilings:
         """The better of both, line by line (the higher rate, the lower gap): a
         ceiling is what was ever reached."""
         dtypes = {*self.gemm_flops_per_s, *other.gemm_flops_per_s}
-        gaps = [gap for gap in (self.launch_gap_s, other.launch_gap_s) if gap is not None]
+        gaps = (self.launch_gap_s, other.launch_gap_s)
+        resolutions = (self.event_resolution_s, other.event_resolution_s)
         return Ceilings(
             device=self.device,
             copy_bytes_per_s=max(self.copy_bytes_per_s, other.copy_bytes_per_s),
@@ -82,5 +85,10 @@ class Ceilings:
                 d: max(self.gemm_flops_per_s.get(d, 0.0), other.gemm_flops_per_s.get(d, 0.0))
                 for d in sorted(dtypes)
             },
-            launch_gap_s=min(gaps, default=None),
+            launch_gap_s=_least(gaps),
+            event_resolution_s=_least(resolutions),
         )
+
+
+def _least(times: Iterable[float | None]) -> float | None:
+    return min((time_s for time_s in times if time_s is not None), default=None)

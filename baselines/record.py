@@ -4,7 +4,7 @@ Bounds, fractions, MFU, MBU and verdicts are computed on load (derived.py,
 verdict.py), so that a better model of the machine re-judges old runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analytic import Case, Ceilings, ModelSpec, SpecError
@@ -13,7 +13,9 @@ from analytic import Case, Ceilings, ModelSpec, SpecError
 # older one is upgraded where it is read (upgrades.py), one of a newer is refused.
 #   1  2026-11  first
 #   2  2026-11  models of several families, nested by kind of layer; launch_gap_s in ceilings
-SCHEMA = 2
+#   3  2026-11  conditions in place of two GPU states, kernels by operator, how the engine was made
+#               ready, back-to-back steps, energy; counts, kernels and ceilings in baselines
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,35 @@ class GpuState:
     power_w: float | None
     memory_used_bytes: int | None
     event_reasons: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """The GPU around and during a case's timed and profiled steps, by NVML; None
+    where the GPU or driver does not say.
+
+    `during` was read between timed rounds. `slowed_s` are seconds in which the
+    clock was held down, by reason (sw_power_cap, sw_thermal_slowdown, …), out of
+    `observed_s`: differences of counters, so that nothing between two readings is
+    missed. `foreign` are processes on the GPU that are not of this run, in words;
+    `memory_at_start_bytes` is what was in use before this run's own context.
+    """
+
+    before: GpuState
+    during: tuple[GpuState, ...]
+    after: GpuState
+    observed_s: float
+    slowed_s: Mapping[str, float] | None
+    foreign: tuple[str, ...] | None
+    memory_at_start_bytes: int | None
+    memory_clock_max_mhz: int | None
+    persistence: bool | None
+    pcie: str | None
+
+    @property
+    def states(self) -> tuple[GpuState, ...]:
+        """Every reading, in order."""
+        return (self.before, *self.during, self.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,24 +94,27 @@ class SoftKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelTime:
+    """All launches of one kernel (or copy, or fill) within one operator.
+
+    `operator` is None where an engine's steps cannot be told apart by module.
+    `launches` are per step. `device_s` holds one sum of durations, in seconds,
+    per profiled step; in a baseline one median per session.
+    """
+
+    operator: str | None
     name: str
-    device_s: float
     launches: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTime:
-    """Device time of one operator in a step, and of the kernels it launched."""
-
-    name: str
-    device_s: float
-    launches: int
-    kernels: tuple[KernelTime, ...]
+    device_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Work done per step, counted exactly; None until measured."""
+    """Work done per step, counted exactly; None where it was not, or where steps differ.
+
+    `python_calls` are calls of Python and built-in functions; `syncs` are waits
+    of the host for the device inside the step; `copies` are memory copies;
+    `allocated_bytes` the peak above what was allocated when the step began.
+    """
 
     launches: int | None = None
     aten_ops: int | None = None
@@ -121,26 +155,36 @@ def require_times(name: str, samples: Sequence[float] | None) -> None:
 class Measurement:
     """Raw samples in seconds, in the order in which they were taken.
 
-    `wall_s` is one step (or one generate()) each; `first_token_s` the time to
-    the first token of each generate(); `device_s` the union of the kernels'
-    intervals in each profiled step, None where there is no profiler to tell,
-    with the reason in `device_note`.
+    `prepare_s` is what the engine took to make the step ready: compiling,
+    capturing, filling a cache. `warmup_stop` names the rule that ended the
+    warm-up. `wall_s` is one step (or one generate()) each; `back_to_back_s` one
+    step out of a burst that is synchronised only at its end, one sample a burst;
+    `first_token_s` the time to the first token of each generate(); `device_s` the
+    union of the kernels' intervals in each profiled step, None where there is no
+    profiler to tell, with the reason in `device_note`. `energy_j` is of all timed
+    rounds together, None where they were too short for the GPU's counter. `teardown` says that the profiler leaves no trace behind;
+    `retried` why a first attempt was thrown away, empty where there was one only.
     """
 
+    prepare_s: float | None
     warmup_s: tuple[float, ...]
+    warmup_stop: str | None
     wall_s: tuple[float, ...]
+    back_to_back_s: tuple[float, ...] | None
     first_token_s: tuple[float, ...] | None
     device_s: tuple[float, ...] | None
     device_note: str | None
     memory: Memory
     tokens: Tokens | None
-    state_before: GpuState | None
-    state_after: GpuState | None
+    conditions: Conditions | None
+    energy_j: float | None
     counts: Counts | None
-    operators: tuple[OperatorTime, ...] | None
+    kernels: tuple[KernelTime, ...] | None
+    teardown: bool
+    retried: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for name in ("wall_s", "device_s", "first_token_s"):
+        for name in ("wall_s", "back_to_back_s", "device_s", "first_token_s"):
             require_times(name, getattr(self, name))
         if self.first_token_s is None:
             return

@@ -4,10 +4,12 @@ run.json            when, from which commit, the plan, what was skipped and why
 records/<case>.json written as each case ends, so a crash keeps the rest
 verdicts.json       the verdicts that were given
 records.csv         one line a case, for spreadsheets
+operators.csv       one line an operator of every case, where kernels were told apart
 ceilings.json       what the machine reached, for `python -m analytic ceilings`; never read here
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analytic import Case, Ceilings
@@ -31,7 +33,8 @@ class Planned:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """What is known of a run as a whole. `command` is how pytest was called;
-    `exit_status` is its exit code, None while it runs and where it was cut off."""
+    `exit_status` is its exit code, None while it runs and where it was cut off;
+    `spent_s` where the harness's time went, in seconds by kind of work."""
 
     schema: int = SCHEMA
     id: str
@@ -41,6 +44,7 @@ class RunInfo:
     command: str
     planned: tuple[Planned, ...] = ()
     exit_status: int | None = None
+    spent_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

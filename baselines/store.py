@@ -4,19 +4,20 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, median_low
 
-from analytic import Case, SpecError
+from analytic import Case, Ceilings, SpecError
 from baselines import codec
 from baselines.codec import FormatError
-from baselines.record import SCHEMA, HardKey, Record, SoftKey, require_times
+from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Record, SoftKey, require_times
 
 DEFAULT_STORE = Path("baselines") / "data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One fresh process's samples of a case, in seconds."""
+    """One fresh process's samples of a case, in seconds, its counts, and what the
+    machine reached in it."""
 
     run: str
     started: str
@@ -24,6 +25,8 @@ class Session:
     soft: SoftKey
     wall_s: tuple[float, ...]
     device_s: tuple[float, ...] | None
+    counts: Counts | None
+    ceilings: Ceilings | None
 
     def __post_init__(self) -> None:
         require_times("wall_s", self.wall_s)
@@ -41,7 +44,8 @@ class Session:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """The sessions of one case under one hard key. `written` and `command` say
-    when and how they were taken."""
+    when and how they were taken. `kernels` have one median per session, in their
+    order, 0 where a session did not launch the kernel."""
 
     schema: int = SCHEMA
     case: str
@@ -51,10 +55,16 @@ class Baseline:
     command: str
     hard: HardKey
     sessions: tuple[Session, ...]
+    kernels: tuple[KernelTime, ...] | None
 
     def __post_init__(self) -> None:
         if not self.sessions:
             raise SpecError("a baseline without a session")
+        for kernel in self.kernels or ():
+            if len(kernel.device_s) != len(self.sessions):
+                raise SpecError(
+                    f"{len(kernel.device_s)} times of {kernel.name[:40]!r} in {len(self.sessions)} sessions"
+                )
 
     @property
     def device_medians_s(self) -> tuple[float, ...]:
@@ -73,6 +83,8 @@ def session_of(record: Record) -> Session:
         soft=record.soft,
         wall_s=record.measurement.wall_s,
         device_s=record.measurement.device_s,
+        counts=record.measurement.counts,
+        ceilings=record.ceilings,
     )
 
 
@@ -96,7 +108,29 @@ def baseline_of(records: Sequence[Record], *, written: str, command: str) -> Bas
         command=command,
         hard=first.hard,
         sessions=tuple(session_of(r) for r in records),
+        kernels=session_kernels(records),
     )
+
+
+def session_kernels(records: Sequence[Record]) -> tuple[KernelTime, ...] | None:
+    """Every kernel of the sessions, with one median per session; None where a
+    session has none. Its launches are those of most sessions."""
+    if any(r.measurement.kernels is None for r in records):
+        return None
+    by_session = [{(k.operator, k.name): k for k in r.measurement.kernels or ()} for r in records]
+    names = dict.fromkeys(key for kernels in by_session for key in kernels)
+    found = []
+    for operator, name in names:
+        seen = [kernels.get((operator, name)) for kernels in by_session]
+        found.append(
+            KernelTime(
+                operator=operator,
+                name=name,
+                launches=median_low([k.launches if k else 0 for k in seen]),
+                device_s=tuple(median(k.device_s) if k else 0.0 for k in seen),
+            )
+        )
+    return tuple(found)
 
 
 def differing(stored: object, measured: object) -> list[str]:

@@ -4,7 +4,7 @@ A step works on plain JSON and knows the form before it and the form after it,
 and no later one: a further change of the schema adds a step and leaves these.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from analytic import SpecError
@@ -46,7 +46,89 @@ def _to_2(kind: type, data: Json) -> Json:
     return changed
 
 
-_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2}
+# What schema 3 added to a measurement, and what it stands for where it was not observed.
+_ADDED_3: Json = {
+    "prepare_s": None,
+    "warmup_stop": None,
+    "back_to_back_s": None,
+    "energy_j": None,
+    "kernels": None,
+    "teardown": True,  # nothing was measured without it
+    "retried": [],
+}
+
+
+def _to_3(kind: type, data: Json) -> Json:
+    """Measurements with conditions, kernels and more; baselines with counts, kernels and ceilings."""
+    # By name: the modules that define these two import this one.
+    if kind.__name__ == "Baseline":
+        return _baseline_3(data)
+    changed = dict(data)
+    if kind.__name__ == "RunInfo":
+        _refuse_3(data, ("spent_s",), "")
+        changed["spent_s"] = {}
+    if kind is not Record:
+        return changed
+    measurement = data.get("measurement")
+    if isinstance(measurement, dict):
+        changed["measurement"] = _measurement_3(measurement)
+    if isinstance(data.get("ceilings"), dict):
+        changed["ceilings"] = _ceilings_3(data["ceilings"], ".ceilings")
+    return changed
+
+
+def _measurement_3(old: Json) -> Json:
+    _refuse_3(old, (*_ADDED_3, "conditions"), ".measurement")
+    for name in ("state_before", "state_after", "operators"):
+        if name not in old:
+            raise SpecError(f".measurement.{name}: missing")
+    if old["operators"] is not None:
+        raise SpecError(".measurement.operators: null is needed, for nothing was attributed in schema 2")
+    before, after = old["state_before"], old["state_after"]
+    if (before is None) != (after is None):
+        raise SpecError(".measurement.state_after: given or null as state_before is")
+    conditions = None
+    if before is not None:
+        conditions = {"before": before, "during": [], "after": after, "observed_s": 0.0}
+        unknown = (
+            "slowed_s",
+            "foreign",
+            "memory_at_start_bytes",
+            "memory_clock_max_mhz",
+            "persistence",
+            "pcie",
+        )
+        conditions |= dict.fromkeys(unknown)
+    gone = ("state_before", "state_after", "operators")
+    return {name: value for name, value in old.items() if name not in gone} | {
+        **_ADDED_3,
+        "conditions": conditions,
+    }
+
+
+def _ceilings_3(old: Json, where: str) -> Json:
+    _refuse_3(old, ("event_resolution_s",), where)
+    return {**old, "event_resolution_s": None}
+
+
+def _baseline_3(old: Json) -> Json:
+    _refuse_3(old, ("kernels",), "")
+    changed = {**old, "kernels": None}
+    sessions = old.get("sessions")
+    if isinstance(sessions, list) and all(isinstance(s, dict) for s in sessions):
+        for number, session in enumerate(sessions):
+            _refuse_3(session, ("counts", "ceilings"), f".sessions[{number}]")
+        changed["sessions"] = [{**session, "counts": None, "ceilings": None} for session in sessions]
+    return changed
+
+
+def _refuse_3(old: Json, names: Iterable[str], where: str) -> None:
+    for name in names:
+        if name in old:
+            raise SpecError(f"{where}.{name}: no such field in schema 2")
+
+
+_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3}
 
 
 def _nested_mistral(flat: Json) -> Json:

@@ -51,6 +51,9 @@ def run(options: argparse.Namespace) -> None:
         print(
             f"  {'launch gap':<10} {text.seconds(found.launch_gap_s):>14} of the host for each kernel launch"
         )
+    if found.event_resolution_s is not None:
+        said = text.seconds(found.event_resolution_s)
+        print(f"  {'resolution':<10} {said:>14}, the smallest difference that the device's clock shows")
     if gpu is None:
         print("No GPU of the registry has this name: --gpu KEY holds them against one.")
 
@@ -88,6 +91,7 @@ def _as_json(found: Ceilings, gpu: GpuSpec | None, lines: list[_Line]) -> dict[s
         "read_bytes_per_s": found.read_bytes_per_s,
         "gemm_flops_per_s": dict(found.gemm_flops_per_s),
         "launch_gap_s": found.launch_gap_s,
+        "event_resolution_s": found.event_resolution_s,
         "datasheet_shares": {
             "copy": copied,
             "read": read,

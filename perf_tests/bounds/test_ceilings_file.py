@@ -17,6 +17,9 @@ pytestmark = pytest.mark.analytic
 Capture = pytest.CaptureFixture[str]
 
 H100 = "NVIDIA H100 80GB HBM3"
+# Those that a file may leave out.
+TIMES = ("launch_gap_s", "event_resolution_s")
+
 FILE: dict[str, Any] = {
     "schema": 1,
     "device": H100,
@@ -24,6 +27,7 @@ FILE: dict[str, Any] = {
     "read_bytes_per_s": 2_680_000_000_000,
     "gemm_flops_per_s": {"fp16": 7.0e14, "fp32": 5.0e13},
     "launch_gap_s": 6.4e-6,
+    "event_resolution_s": 3.2e-8,
 }
 BARE = {name: value for name, value in FILE.items() if name != "schema"}
 
@@ -75,6 +79,7 @@ def test_of_a_run_the_highest_is_taken_line_by_line(tmp_path: Path) -> None:
         read_bytes_per_s=2.7e12,
         gemm_flops_per_s={"bf16": 6e14, "fp16": 7.1e14, "fp32": 5e13},
         launch_gap_s=6.4e-6,
+        event_resolution_s=3.2e-8,
     )
 
 
@@ -99,7 +104,7 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     assert str(error.value).startswith(str(damaged))
 
 
-@pytest.mark.parametrize("name", [name for name in FILE if name != "launch_gap_s"])
+@pytest.mark.parametrize("name", [name for name in FILE if name not in TIMES])
 def test_a_missing_field_is_named(tmp_path: Path, name: str) -> None:
     path = store(tmp_path / "c.json", {k: v for k, v in FILE.items() if k != name})
 
@@ -117,11 +122,11 @@ def test_a_rate_that_is_none_is_refused(tmp_path: Path, name: str, value: object
 
 
 def test_a_file_from_before_launch_gaps_has_none(tmp_path: Path) -> None:
-    old = {name: value for name, value in FILE.items() if name != "launch_gap_s"}
+    old = {name: value for name, value in FILE.items() if name not in TIMES}
     found = read_ceilings(store(tmp_path / "old.json", old))
 
-    assert found.launch_gap_s is None
-    assert as_json(found) == {**old, "launch_gap_s": None}
+    assert found.launch_gap_s is found.event_resolution_s is None
+    assert as_json(found) == {**old, **dict.fromkeys(TIMES)}
     assert read_ceilings(store(tmp_path / "null.json", as_json(found))) == found
 
 
@@ -203,6 +208,7 @@ def test_each_ceiling_is_shown_beside_the_datasheet(tmp_path: Path, capsys: Capt
         "fp16 gemm 700 TFLOP/s 70.7 % of 989.4 TFLOP/s",
         "fp32 gemm 50 TFLOP/s 74.7 % of 66.9 TFLOP/s",
         "launch gap 6.400 µs of the host for each kernel launch",
+        "resolution 32.0 ns, the smallest difference that the device's clock shows",
     ]
 
 

@@ -7,12 +7,13 @@ from analytic import Case, Ceilings, Phase, find_gpu, load_model
 from baselines.derived import Derived, derive
 from baselines.record import (
     SCHEMA,
+    Conditions,
     Counts,
     GpuState,
     HardKey,
+    KernelTime,
     Measurement,
     Memory,
-    OperatorTime,
     Record,
     SoftKey,
     Tokens,
@@ -90,6 +91,31 @@ def gpu_state(*reasons: str) -> GpuState:
     )
 
 
+def conditions(
+    *,
+    before: GpuState | None = None,
+    during: Sequence[GpuState] = (),
+    after: GpuState | None = None,
+    slowed_s: Mapping[str, float] | None = None,
+    foreign: Sequence[str] = (),
+    memory_at_start_bytes: int = 0,
+    memory_clock_max_mhz: int = 2619,
+) -> Conditions:
+    """A calm GPU, alone with this run, but for what is said."""
+    return Conditions(
+        before=before or gpu_state(),
+        during=tuple(during),
+        after=after or gpu_state(),
+        observed_s=1.0,
+        slowed_s=slowed_s or {},
+        foreign=tuple(foreign),
+        memory_at_start_bytes=memory_at_start_bytes,
+        memory_clock_max_mhz=memory_clock_max_mhz,
+        persistence=True,
+        pcie="gen 5 x16 of gen 5 x16",
+    )
+
+
 def record(
     case_id: str,
     *,
@@ -100,9 +126,12 @@ def record(
     device_note: str | None = None,
     first_token_s: Times | None = None,
     measured_ceilings: Ceilings | None = None,
-    state: GpuState | None = None,
+    seen: Conditions | None = None,
     counts: Counts | None = None,
-    operators: tuple[OperatorTime, ...] | None = None,
+    kernels: tuple[KernelTime, ...] | None = None,
+    back_to_back_s: Times | None = None,
+    teardown: bool = True,
+    retried: tuple[str, ...] = (),
     hard: HardKey | None = None,
     soft: SoftKey | None = None,
     run: str = RUN,
@@ -131,17 +160,22 @@ def record(
         soft=soft or soft_key(gpu),
         ceilings=measured_ceilings or ceilings(gpu),
         measurement=Measurement(
+            prepare_s=0.5,
             warmup_s=(2 * wall[0],),
+            warmup_stop="settled",
             wall_s=wall,
+            back_to_back_s=None if back_to_back_s is None else _samples(back_to_back_s),
             first_token_s=first,
             device_s=None if device_s is None else _samples(device_s),
             device_note=device_note,
             memory=Memory(resident_bytes=None, peak_bytes=None, predicted_bytes=15 * 10**9),
             tokens=Tokens(produced=case.output_len, digest="0" * 16) if case.output_len else None,
-            state_before=state,
-            state_after=state,
+            conditions=seen,
+            energy_j=None,
             counts=counts,
-            operators=operators,
+            kernels=kernels,
+            teardown=teardown,
+            retried=retried,
         ),
     )
 

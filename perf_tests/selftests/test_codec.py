@@ -14,11 +14,11 @@ import pytest
 
 from analytic import load_model, preset_names
 from baselines.codec import FormatError, from_json, read, to_json, write, write_text
-from baselines.record import SCHEMA, Counts, KernelTime, OperatorTime, Record
+from baselines.record import SCHEMA, Counts, KernelTime, Record
 from baselines.run import RunInfo, Verdicts
 from baselines.store import Baseline, baseline_of
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import gpu_state, record, run_info
+from perf_tests.selftests.records import conditions, gpu_state, record, run_info
 
 PLAIN = record("decode-b1-c512-fp16-eager", device_s=0.0078)
 FULL = record(
@@ -27,18 +27,23 @@ FULL = record(
     first_token_s=[0.1, 0.1 + 0.2, 0.3],
     device_s=[0.9, 1 / 3],
     device_note="a note with 'quotes', ü and\nlines",
-    state=gpu_state("sw_power_cap", "gpu_idle"),
-    counts=Counts(launches=12, syncs=0),
-    operators=(
-        OperatorTime(
-            name="q_proj",
-            device_s=1e-6,
-            launches=32,
-            kernels=(KernelTime(name="gemv<half, 4>", device_s=1e-6, launches=32),),
-        ),
+    seen=conditions(
+        before=gpu_state("gpu_idle"),
+        during=[gpu_state("sw_power_cap"), gpu_state()],
+        slowed_s={"sw_power_cap": 0.1 + 0.2, "sw_thermal_slowdown": 0.0},
+        foreign=["python (pid 7), 3 GB"],
     ),
+    counts=Counts(launches=12, syncs=0),
+    kernels=(
+        KernelTime(operator="q_proj", name="gemv<half, 4>", launches=32, device_s=(1e-6, 1 / 3e6)),
+        KernelTime(operator=None, name="Memset (Device)", launches=0, device_s=(0.0, 0.0)),
+    ),
+    back_to_back_s=[0.9, 0.8],
+    retried=("the memory clock was at 1593 MHz",),
 )
 BASELINE = baseline_of([PLAIN, PLAIN], written="2026-11-22T12:00:00+00:00", command="a test")
+# With all that a session can hold.
+FULL_BASELINE = baseline_of([FULL] * 3, written="2026-11-22T12:00:00+00:00", command="a test")
 VERDICTS = Verdicts(
     policy_digest="0" * 16,
     verdicts=tuple(
@@ -46,7 +51,11 @@ VERDICTS = Verdicts(
         for s, d in zip(Status, [None, *"abcdefghi"], strict=True)
     ),
 )
-INFO = replace(run_info([PLAIN, FULL], not_run={"decode-b8-c512-fp16-eager": "no room"}), exit_status=1)
+INFO = replace(
+    run_info([PLAIN, FULL], not_run={"decode-b8-c512-fp16-eager": "no room"}),
+    exit_status=1,
+    spent_s={"profiling": 1.25},
+)
 
 
 def stored(value: object, folder: Path) -> Path:
@@ -81,7 +90,8 @@ def refusal(kind: type, path: Path) -> str:
 
 class TestRoundTrip:
     @pytest.mark.parametrize(
-        "value", [PLAIN, FULL, BASELINE, VERDICTS, INFO, replace(INFO, exit_status=None, planned=())]
+        "value",
+        [PLAIN, FULL, BASELINE, FULL_BASELINE, VERDICTS, INFO, replace(INFO, exit_status=None, planned=())],
     )
     def test_what_is_written_is_read(self, value: object, tmp_path: Path) -> None:
         assert read(type(value), stored(value, tmp_path)) == value
@@ -231,7 +241,7 @@ BAD_RECORDS: list[tuple[Callable[[Any], object], str]] = [
     ),
     # What a case may not be: an id of this kind would not parse either.
     (lambda d: d["case"].update(precision="fp8"), ".case: unknown precision 'fp8'"),
-    (lambda d: d["case"].update(engine="magic"), ".case: unknown engine 'magic'"),
+    (lambda d: d["case"].update(engine="My Engine"), ".case: engine 'My Engine' is no name"),
     (lambda d: d["case"].update(batch=0), ".case: batch 0 and length 512 must be at least 1"),
     (lambda d: d["case"].update(output_len=9), ".case: output_len 9 does not go with phase decode"),
     (
@@ -333,6 +343,23 @@ BAD_RECORDS: list[tuple[Callable[[Any], object], str]] = [
         ".measurement: device_s holds -0.008 s; a time is positive",
     ),
     (
+        lambda d: d["measurement"].update(back_to_back_s=[0.0]),
+        ".measurement: back_to_back_s holds 0.0 s; a time is positive",
+    ),
+    (lambda d: d["measurement"].pop("kernels"), ".measurement.kernels: missing"),
+    (
+        lambda d: d["measurement"].update(retried="heat"),
+        ".measurement.retried: a list is needed, not 'heat' (str)",
+    ),
+    (
+        lambda d: d["measurement"].update(teardown=None),
+        ".measurement.teardown: bool is needed, not 'None' (NoneType)",
+    ),
+    (
+        lambda d: d["measurement"].update(conditions={}),
+        ".measurement.conditions.",
+    ),
+    (
         lambda d: d["measurement"].update(first_token_s=[0.001]),
         ".measurement: 1 first_token_s do not go with 3 wall_s",
     ),
@@ -354,12 +381,10 @@ class TestFields:
         path = changed(
             FULL,
             tmp_path,
-            lambda d: d["measurement"]["operators"][0]["kernels"][0].update(launches=1.5),
+            lambda d: d["measurement"]["kernels"][1].update(launches=1.5),
         )
 
-        assert refusal(Record, path) == (
-            ".measurement.operators[0].kernels[0].launches: int is needed, not '1.5' (float)"
-        )
+        assert refusal(Record, path) == ".measurement.kernels[1].launches: int is needed, not '1.5' (float)"
 
     def test_infinity_in_the_text_of_a_number(self, tmp_path: Path) -> None:
         text = json.dumps(to_json(PLAIN)).replace("700.0", "1e999")
@@ -380,10 +405,16 @@ class TestFields:
             ),
             (lambda d: d["sessions"][0].update(wall_s=[]), ".sessions[0]: wall_s holds no sample"),
             (lambda d: d.update(case=None), ".case: str is needed, not 'None' (NoneType)"),
+            (lambda d: d.pop("kernels"), ".kernels: missing"),
         ],
     )
     def test_a_bad_baseline(self, change: Callable[[Any], object], said: str, tmp_path: Path) -> None:
         assert refusal(Baseline, changed(BASELINE, tmp_path, change)) == said
+
+    def test_a_baselines_kernels_have_a_time_for_every_session(self, tmp_path: Path) -> None:
+        path = changed(FULL_BASELINE, tmp_path, lambda d: d["kernels"][0].update(device_s=[1e-6]))
+
+        assert refusal(Baseline, path) == ": 1 times of 'gemv<half, 4>' in 3 sessions"
 
     @pytest.mark.parametrize(
         ("kind", "value", "change", "said"),
@@ -413,6 +444,12 @@ class TestFields:
                 ".exit_status: int is needed, not '0' (str)",
             ),
             (RunInfo, INFO, lambda d: d.pop("exit_status"), ".exit_status: missing"),
+            (
+                RunInfo,
+                INFO,
+                lambda d: d["spent_s"].update(building="2"),
+                ".spent_s.building: float is needed, not '2' (str)",
+            ),
         ],
     )
     def test_a_bad_run(
@@ -431,8 +468,8 @@ class TestFields:
 class TestWrite:
     @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
     def test_what_is_no_number_is_not_stored(self, bad: float, tmp_path: Path) -> None:
-        hot = replace(gpu_state(), power_w=bad)
-        spoilt = replace(PLAIN, measurement=replace(PLAIN.measurement, state_before=hot))
+        hot = conditions(before=replace(gpu_state(), power_w=bad))
+        spoilt = replace(PLAIN, measurement=replace(PLAIN.measurement, conditions=hot))
         path = stored(PLAIN, tmp_path)
 
         with pytest.raises(FormatError, match=re.escape(f"{bad} cannot be stored")):

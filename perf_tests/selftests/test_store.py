@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from baselines.codec import FormatError
-from baselines.record import Record
+from baselines.record import Counts, KernelTime, Record
 from baselines.store import Baseline, Store, baseline_of, differing, digest, session_of
 from perf_tests.selftests.records import hard_key, record, soft_key
 
@@ -57,6 +57,7 @@ def test_what_is_written_is_loaded(tmp_path: Path) -> None:
         command="a test",
         hard=hard_key(),
         sessions=(session_of(first), session_of(second)),
+        kernels=None,
     )
     assert loaded.device_medians_s == (0.008, 0.009)
     assert loaded.wall_medians_s == (0.040, 0.040)
@@ -80,6 +81,49 @@ def test_sessions_without_device_time_have_no_median_of_it(tmp_path: Path) -> No
     assert loaded is not None
     assert loaded.device_medians_s == ()
     assert loaded.wall_medians_s == (0.04,)
+
+
+def kernel(name: str, *device_s: float, launches: int = 32) -> KernelTime:
+    return KernelTime(operator="q_proj", name=name, launches=launches, device_s=device_s)
+
+
+def test_counts_and_ceilings_are_kept_with_each_session(tmp_path: Path) -> None:
+    first, second = sessions(0.008, 0.009)
+    second = replace(second, measurement=replace(second.measurement, counts=Counts(launches=1494)))
+    write(Store(tmp_path), [first, replace(second, ceilings=None)])
+    loaded = Store(tmp_path).load(first)
+
+    assert loaded is not None
+    assert [s.counts for s in loaded.sessions] == [None, Counts(launches=1494)]
+    assert [s.ceilings for s in loaded.sessions] == [first.ceilings, None]
+
+
+class TestKernels:
+    def test_a_kernel_has_one_median_per_session(self) -> None:
+        """0 where a session did not run it; launches are those of most sessions."""
+        runs = [
+            record(DECODE, kernels=(kernel("a", 1.0, 3.0, 2.0), kernel("b", 0.5, 0.5, 0.5, launches=1))),
+            record(DECODE, kernels=(kernel("a", 5.0, 5.0, 4.0, launches=33),)),
+            record(DECODE, kernels=(kernel("a", 7.0, 7.0, 7.0), kernel("c", 1.0, 1.0, 1.0))),
+        ]
+        baseline = baseline_of(runs, written=WHEN, command="a test")
+
+        assert baseline.kernels == (
+            kernel("a", 2.0, 5.0, 7.0),
+            kernel("b", 0.5, 0.0, 0.0, launches=0),
+            kernel("c", 0.0, 0.0, 1.0, launches=0),
+        )
+
+    def test_one_name_in_two_operators_is_two_kernels(self) -> None:
+        shared = (kernel("gemv", 1.0), replace(kernel("gemv", 2.0), operator="k_proj"))
+        baseline = baseline_of([record(DECODE, kernels=shared)], written=WHEN, command="a test")
+
+        assert baseline.kernels == shared
+
+    def test_a_session_without_kernels_leaves_none(self) -> None:
+        runs = [record(DECODE, kernels=(kernel("a", 1.0),)), record(DECODE)]
+
+        assert baseline_of(runs, written=WHEN, command="a test").kernels is None
 
 
 def test_keys_are_sorted_so_that_a_diff_shows_the_change(tmp_path: Path) -> None:

@@ -12,15 +12,18 @@ from analytic import Case, load_model
 from baselines.codec import FormatError, read, to_json, write
 from baselines.judging import judge_folder
 from baselines.record import SCHEMA, Record
-from baselines.run import RunFolder, RunInfo
-from baselines.store import Baseline, Store
+from baselines.run import RunFolder, RunInfo, Verdicts
+from baselines.store import Baseline, Store, baseline_of
 from baselines.upgrades import upgraded
-from baselines.verdict import Status
+from baselines.validity import spoilers
+from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import ceilings, record, run_folder
 from perf_tests.selftests.tiny import ROOT
 
 # Written by Roofgate at schema 1, as far as what follows needs it.
 SCHEMA_1 = json.loads((Path(__file__).with_name("record_schema_1.json")).read_text(encoding="utf-8"))
+# Written by Roofgate at schema 2 on an H100, with NVML's view before and after.
+SCHEMA_2 = json.loads((Path(__file__).with_name("record_schema_2.json")).read_text(encoding="utf-8"))
 COMMITTED = sorted((ROOT / "baselines" / "data" / "h100-sxm").rglob("*.json"))
 
 
@@ -30,8 +33,8 @@ def stored(data: object, folder: Path) -> Path:
     return path
 
 
-def changed(change: Callable[[Any], object]) -> Any:
-    data = copy.deepcopy(SCHEMA_1)
+def changed(change: Callable[[Any], object], record_of: Any = SCHEMA_1) -> Any:
+    data = copy.deepcopy(record_of)
     change(data)
     return data
 
@@ -72,14 +75,179 @@ def test_a_cpu_model_with_tied_embeddings_too(tmp_path: Path) -> None:
     ]
 
 
+# What schema 3 put into a measurement, as it stands where nothing was observed of it.
+ADDED_3 = {
+    "prepare_s": None,
+    "warmup_stop": None,
+    "back_to_back_s": None,
+    "energy_j": None,
+    "kernels": None,
+    "teardown": True,
+    "retried": [],
+}
+GONE_3 = ("state_before", "state_after", "operators")
+
+
 def test_all_else_is_as_it_was(tmp_path: Path) -> None:
     found = to_json(read(Record, stored(SCHEMA_1, tmp_path)))
-    gap = found["ceilings"].pop("launch_gap_s")
+    measurement, ceilings_then = found.pop("measurement"), found.pop("ceilings")
 
-    assert gap is None
-    assert {k: v for k, v in found.items() if k not in ("schema", "model")} == {
-        k: v for k, v in SCHEMA_1.items() if k not in ("schema", "model")
+    assert ceilings_then == SCHEMA_1["ceilings"] | {"launch_gap_s": None, "event_resolution_s": None}
+    assert measurement == ADDED_3 | {"conditions": None} | {
+        k: v for k, v in SCHEMA_1["measurement"].items() if k not in GONE_3
     }
+    left = ("schema", "model", "measurement", "ceilings")
+    assert {k: v for k, v in found.items() if k not in left} == {
+        k: v for k, v in SCHEMA_1.items() if k not in left
+    }
+
+
+class TestFromTwo:
+    def test_two_gpu_states_become_conditions(self, tmp_path: Path) -> None:
+        """With nothing claimed that was not observed: no counter, no process, no reading between."""
+        found = to_json(read(Record, stored(SCHEMA_2, tmp_path)))
+        was = SCHEMA_2["measurement"]
+
+        assert found["measurement"] == ADDED_3 | {k: v for k, v in was.items() if k not in GONE_3} | {
+            "conditions": {
+                "before": was["state_before"],
+                "during": [],
+                "after": was["state_after"],
+                "observed_s": 0.0,
+                "slowed_s": None,
+                "foreign": None,
+                "memory_at_start_bytes": None,
+                "memory_clock_max_mhz": None,
+                "persistence": None,
+                "pcie": None,
+            }
+        }
+        assert found["ceilings"] == SCHEMA_2["ceilings"] | {"event_resolution_s": None}
+        left = ("schema", "measurement", "ceilings")
+        assert {k: v for k, v in found.items() if k not in left} == {
+            k: v for k, v in SCHEMA_2.items() if k not in left
+        }
+
+    def test_its_states_are_still_judged(self, tmp_path: Path) -> None:
+        """A thermal slowdown that was stored spoils it as it did."""
+        data = changed(
+            lambda d: d["measurement"]["state_after"].update(event_reasons=["hw_thermal_slowdown"]), SCHEMA_2
+        )
+
+        assert spoilers(read(Record, stored(SCHEMA_2, tmp_path)).measurement) == ()
+        assert "hw_thermal_slowdown" in spoilers(read(Record, stored(data, tmp_path)).measurement)[0]
+
+    def test_a_record_without_its_gpus_state(self, tmp_path: Path) -> None:
+        data = changed(lambda d: d["measurement"].update(state_before=None, state_after=None), SCHEMA_2)
+
+        assert read(Record, stored(data, tmp_path)).measurement.conditions is None
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda m: m.update(kernels=None), ".measurement.kernels: no such field in schema 2"),
+            (lambda m: m.update(teardown=True), ".measurement.teardown: no such field in schema 2"),
+            (lambda m: m.update(conditions=None), ".measurement.conditions: no such field in schema 2"),
+            (
+                lambda m: m.update(back_to_back_s=[1]),
+                ".measurement.back_to_back_s: no such field in schema 2",
+            ),
+            (lambda m: m.pop("state_after"), ".measurement.state_after: missing"),
+            (lambda m: m.pop("operators"), ".measurement.operators: missing"),
+            (
+                lambda m: m.update(operators=[]),
+                ".measurement.operators: null is needed, for nothing was attributed in schema 2",
+            ),
+            (
+                lambda m: m.update(state_after=None),
+                ".measurement.state_after: given or null as state_before is",
+            ),
+            # What the step carries over is checked where it then stands.
+            (
+                lambda m: m["state_before"].update(power_w="145"),
+                ".measurement.conditions.before.power_w: float is needed, not '145' (str)",
+            ),
+        ],
+    )
+    def test_what_schema_2_never_held_is_refused_by_name(
+        self, change: Callable[[Any], object], said: str, tmp_path: Path
+    ) -> None:
+        path = stored(changed(lambda d: change(d["measurement"]), SCHEMA_2), tmp_path)
+
+        with pytest.raises(FormatError) as refused:
+            read(Record, path)
+        assert str(refused.value) == f"{path}: {said}"
+
+    def test_a_ceiling_of_schema_3_in_it_too(self, tmp_path: Path) -> None:
+        path = stored(changed(lambda d: d["ceilings"].update(event_resolution_s=1e-6), SCHEMA_2), tmp_path)
+
+        with pytest.raises(FormatError, match=r"\.ceilings\.event_resolution_s: no such field in schema 2"):
+            read(Record, path)
+
+    @pytest.mark.parametrize("schema", [1, 2])
+    def test_a_baseline(self, schema: int, tmp_path: Path) -> None:
+        data = old_baseline(schema)
+        found = read(Baseline, stored(data, tmp_path))
+
+        assert found.kernels is None
+        assert [(s.counts, s.ceilings) for s in found.sessions] == [(None, None)] * 2
+        assert [to_json(s)["device_s"] for s in found.sessions] == [s["device_s"] for s in data["sessions"]]
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda d: d.update(kernels=None), ".kernels: no such field in schema 2"),
+            (
+                lambda d: d["sessions"][1].update(counts=None),
+                ".sessions[1].counts: no such field in schema 2",
+            ),
+            (
+                lambda d: d["sessions"][0].update(ceilings=7),
+                ".sessions[0].ceilings: no such field in schema 2",
+            ),
+            (lambda d: d.update(sessions=[7]), ".sessions[0]: an object is needed, not '7' (int)"),
+            (lambda d: d.pop("sessions"), ".sessions: missing"),
+        ],
+    )
+    def test_a_baseline_that_schema_2_never_held(
+        self, change: Callable[[Any], object], said: str, tmp_path: Path
+    ) -> None:
+        path = stored(changed(change, old_baseline(2)), tmp_path)
+
+        with pytest.raises(FormatError) as refused:
+            read(Baseline, path)
+        assert str(refused.value) == f"{path}: {said}"
+
+    def test_a_run_and_what_it_never_held(self, tmp_path: Path) -> None:
+        data = old_run(run_folder(tmp_path / "run", [record("decode-b1-c512-fp16-eager")]), 2)
+
+        assert read(RunInfo, stored(data, tmp_path)).spent_s == {}
+        with pytest.raises(FormatError, match=r"\.spent_s: no such field in schema 2"):
+            read(RunInfo, stored(data | {"spent_s": {}}, tmp_path))
+
+    def test_verdicts(self, tmp_path: Path) -> None:
+        given = Verdicts(
+            policy_digest="0" * 16, verdicts=(Verdict(case="a", status=Status.PASS, reasons=()),)
+        )
+
+        assert read(Verdicts, stored(to_json(given) | {"schema": 2}, tmp_path)) == given
+
+
+def old_baseline(schema: int) -> Any:
+    """A baseline of two sessions as schemas 1 and 2 wrote it."""
+    one = record("decode-b1-c512-fp16-eager", device_s=0.008)
+    data = to_json(baseline_of([one, one], written="2026-11-22T12:00:00+00:00", command="a test"))
+    del data["kernels"]
+    for session in data["sessions"]:
+        del session["counts"], session["ceilings"]
+    return data | {"schema": schema}
+
+
+def old_run(folder: RunFolder, schema: int) -> Any:
+    """A run.json as schemas 1 and 2 wrote it."""
+    data = to_json(folder.info())
+    del data["spent_s"]
+    return data | {"schema": schema}
 
 
 def test_a_record_without_ceilings(tmp_path: Path) -> None:
@@ -157,7 +325,7 @@ def test_a_run_of_schema_1_is_read_and_judged(tmp_path: Path) -> None:
     one = read(Record, stored(SCHEMA_1, tmp_path))
     folder = run_folder(tmp_path / "run", [one])
     for path, data in (
-        (folder.path / "run.json", {**to_json(folder.info()), "schema": 1}),
+        (folder.path / "run.json", old_run(folder, 1)),
         (folder.path / "records" / f"{one.case.id}.json", SCHEMA_1),
     ):
         path.write_text(json.dumps(data), encoding="utf-8")
