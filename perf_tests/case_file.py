@@ -1,4 +1,4 @@
-"""Cases in a TOML file: per lane a model, precisions, and blocks of cases.
+"""Cases in a TOML file: per lane a model, precisions, engines, and blocks of cases.
 
 A block spans every combination of its lists. cases.toml is such a file, and so
 is the one that --perf-cases names; both are read and refused alike.
@@ -14,15 +14,16 @@ from analytic import Case, Phase, SpecError
 from analytic.errors import unknown
 from analytic.precision import PRECISIONS
 from analytic.small_file import read_small, refuse_unknown, shown
+from perf_tests.engines.registry import engine_named
 
 LANES = ("cpu", "gpu")
 WHAT = "cases as TOML (as perf_tests/cases.toml has them)"
 
-_LANE_FIELDS = ("model", "precisions", "cases")
+_LANE_FIELDS = ("model", "precisions", "engines", "cases")
 _BLOCK_FIELDS = ("phase", "batches", "lengths", "output_len", "why")
-_OPTIONAL = ("output_len",)
-# No batch and no context has a size beyond this.
-_LARGEST = 10**9
+_OPTIONAL = ("output_len", "engines")
+#: No batch and no context has a size beyond this.
+LARGEST = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,12 @@ class LaneCases:
 
 
 def read_case_file(path: Path) -> dict[str, LaneCases]:
-    """The lanes that the file at `path` has.
+    """The lanes that the file at `path` has. A lane's `engines` are names, or paths
+    from the file on; without them it is eager.
 
     Raises SpecError that names the file, the place and what would be right: a
-    file that is missing, over 1 MB or no TOML; an unknown lane, field, phase or
-    precision; a value of the wrong type; a case that is there twice.
+    file that is missing, over 1 MB or no TOML; an unknown lane, field, phase,
+    precision or engine; a value of the wrong type; a case that is there twice.
     """
     content = read_small(path, what=WHAT)
     try:
@@ -51,30 +53,38 @@ def read_case_file(path: Path) -> dict[str, LaneCases]:
     for lane in tables:
         if lane not in LANES:
             raise SpecError(f"{path}: {unknown('lane', lane, LANES)}")
-    return {lane: _lane(table, f"{path}: {lane}") for lane, table in tables.items()}
+    return {lane: _lane(table, f"{path}: {lane}", base=path.parent) for lane, table in tables.items()}
 
 
-def _lane(table: object, where: str) -> LaneCases:
+def _lane(table: object, where: str, *, base: Path) -> LaneCases:
     fields = _fields(table, where, known=_LANE_FIELDS)
     model = _text(fields, "model", where)
-    precisions, blocks = _list(fields, "precisions", where), _list(fields, "cases", where)
+    precisions, blocks = _texts(fields, "precisions", where), _list(fields, "cases", where)
     for precision in precisions:
-        if not isinstance(precision, str):
-            raise _wrong("precisions", precisions, where, "a list of precisions")
         if precision not in PRECISIONS:
             raise SpecError(f"{where}: {unknown('precision', precision, PRECISIONS)}")
+    engines = _engines(fields, where, base=base) if "engines" in fields else ["eager"]
     found: dict[str, Case] = {}
-    for precision in precisions:
+    for precision, engine in product(precisions, engines):
         for number, block in enumerate(blocks):
             place = f"{where}.cases[{number}]"
-            for case in _cases(block, place, model=model, precision=precision):
+            for case in _cases(block, place, model=model, precision=precision, engine=engine):
                 if case.id in found:
                     raise SpecError(f"{place}: {case.id} is there twice; once is enough")
                 found[case.id] = case
     return LaneCases(model=model, cases=tuple(found.values()))
 
 
-def _cases(block: object, where: str, *, model: str, precision: str) -> Iterator[Case]:
+def _engines(fields: Mapping[str, object], where: str, *, base: Path) -> list[str]:
+    """The names of a lane's engines; those in files are registered by it."""
+    texts = _texts(fields, "engines", where)
+    try:
+        return [engine_named(text, base=base).name for text in texts]
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+
+
+def _cases(block: object, where: str, *, model: str, precision: str, engine: str) -> Iterator[Case]:
     fields = _fields(block, where, known=_BLOCK_FIELDS)
     phase, why = _text(fields, "phase", where), _text(fields, "why", where)
     if phase not in tuple(Phase):
@@ -92,6 +102,7 @@ def _cases(block: object, where: str, *, model: str, precision: str) -> Iterator
                 length=length,
                 output_len=output_len,
                 precision=precision,
+                engine=engine,
                 why=why,
             )
         except SpecError as error:
@@ -123,9 +134,17 @@ def _list(fields: Mapping[str, object], name: str, where: str) -> list[object]:
     return value
 
 
+def _texts(fields: Mapping[str, object], name: str, where: str) -> list[str]:
+    values = _list(fields, name, where)
+    texts = [value for value in values if isinstance(value, str)]
+    if len(texts) != len(values):
+        raise _wrong(name, values, where, f"a list of {name}")
+    return texts
+
+
 def _size(name: str, value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST:
-        raise _wrong(name, value, where, f"a whole number from 1 to {_LARGEST:,}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+        raise _wrong(name, value, where, f"a whole number from 1 to {LARGEST:,}")
     return value
 
 

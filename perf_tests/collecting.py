@@ -13,6 +13,7 @@ import pytest
 from analytic import Case, Phase, SpecError, load_model
 from baselines.plugin import NOTES, state
 from baselines.run import Planned
+from perf_tests.case_options import Asked, read_options, replaced
 from perf_tests.cases import LANES, lane_cases
 
 PHASE_MARK = "measures"
@@ -53,15 +54,31 @@ def _planned(config: pytest.Config) -> tuple[Planned, ...]:
 
 
 def _plan(config: pytest.Config) -> list[Planned]:
-    """The cases of a stored run, else those of every lane, by --perf-cases or cases.toml."""
+    """The cases of a stored run, else those of every lane, by --perf-cases or
+    cases.toml and the options that ask for others."""
     perf = state(config)
     if perf.stored and perf.folder is not None:
         return list(perf.folder.info().planned)
     try:
         name, file = _model_name(config), case_file(config)
-        return [Planned(case=c, lane=lane) for lane in LANES for c in lane_cases(lane, model=name, file=file)]
+        asked = read_options(config.getoption, base=config.invocation_params.dir)
+        tables = {lane: lane_cases(lane, model=name, file=file) for lane in _lanes(config, asked)}
     except SpecError as error:
         raise pytest.UsageError(str(error)) from error
+    lanes = tables if asked is None else {lane: replaced(cases, asked) for lane, cases in tables.items()}
+    for lane, cases in lanes.items():
+        if asked is not None and tables[lane] and not cases:
+            config.stash[NOTES].append(
+                f"{asked.by} leaves no case of the {lane} lane: it has none of such a length"
+            )
+    return [Planned(case=case, lane=lane) for lane, cases in lanes.items() for case in cases]
+
+
+def _lanes(config: pytest.Config, asked: Asked | None) -> tuple[str, ...]:
+    """Both, but where options ask for cases: lanes that came to have the same ones
+    would be told apart by no name, so of `-m gpu` that lane alone is planned."""
+    named = config.getoption("markexpr", default="").strip()
+    return (named,) if asked is not None and named in LANES else LANES
 
 
 def case_file(config: pytest.Config) -> Path | None:
@@ -72,6 +89,8 @@ def case_file(config: pytest.Config) -> Path | None:
 
 def _model_name(config: pytest.Config) -> str | None:
     if model := config.getoption("--perf-model"):
+        if "," in model and not Path(model).exists():
+            raise SpecError(f"--perf-model={model}: one model is measured a run; name one")
         return load_model(model).name
     if checkpoint := config.getoption("--perf-checkpoint"):
         from perf_tests.checkpoint import model_name
@@ -98,6 +117,15 @@ def is_verdict(item: pytest.Item) -> bool:
     return item.get_closest_marker(VERDICT_MARK) is not None
 
 
+def _refuse_twins(measured: list[pytest.Item]) -> None:
+    """A run keeps one record a case: its name does not say the lane."""
+    seen: dict[str, str] = {}
+    for item in measured:
+        case, lane = case_of(item), lane_of(item)
+        if case is not None and seen.setdefault(case.id, lane) != lane:
+            raise pytest.UsageError(f"both lanes have {case.id}; name one of them: -m cpu or -m gpu")
+
+
 def _drop_without_case(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What pytest makes of a phase without a case is an item that measures nothing."""
     empty = [i for i in items if (is_measure(i) or is_verdict(i)) and case_of(i) is None]
@@ -108,7 +136,8 @@ def _drop_without_case(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Measure items by lane and precision, so that a model is loaded once; verdicts last."""
+    """Measure items by lane, precision and engine, so that a model is loaded once, and
+    eager cases before those that compile; verdicts last."""
 
     def place(item: pytest.Item) -> tuple[Any, ...]:
         if is_verdict(item):
@@ -116,13 +145,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         case = case_of(item)
         if not is_measure(item) or case is None:
             return (0,)
-        return (1, LANES.index(lane_of(item)), case.precision, tuple(Phase).index(case.phase))
+        engine = (case.engine != "eager", case.engine)
+        return (1, LANES.index(lane_of(item)), case.precision, engine, tuple(Phase).index(case.phase))
 
     _drop_without_case(config, items)
     items.sort(key=place)
     measured = [item for item in items if is_measure(item)]
     if not measured:
         return
+    _refuse_twins(measured)
     perf = state(config)
     if perf.stored:
         skip = pytest.mark.skip(reason=f"records are read from {perf.folder.path}")

@@ -52,7 +52,7 @@ def run(model_name: str, layers: int | None, case_ids: Sequence[str]) -> None:
     import torch
 
     from perf_tests.device import CudaDevice
-    from perf_tests.engine import prepare
+    from perf_tests.engines.eager import prepare
     from perf_tests.random_weights import build
 
     device = CudaDevice()

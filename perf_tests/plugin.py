@@ -9,6 +9,7 @@ Loading it touches no GPU and imports no torch.
 import pytest
 
 from analytic import SpecError, find_gpu
+from perf_tests.case_options import BATCH, CONTEXT, ENGINE, OPTIONS, PRECISION, PROMPT
 from perf_tests.profiling import ProfilerStateError, arrange_teardown
 
 pytest_plugins = (
@@ -30,10 +31,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="measure the cases of this TOML file (of the form of perf_tests/cases.toml) instead",
     )
+    for option, metavar, text in (
+        (PRECISION, "NAME", "measure in these precisions, with commas"),
+        (
+            ENGINE,
+            "NAME",
+            "measure with these engines, with commas: eager, graph, compiled, tuned, my_engine.py",
+        ),
+        (BATCH, "N", "measure these batch sizes, with commas"),
+        (
+            CONTEXT,
+            "N",
+            "measure decode steps after so many tokens, with commas; without --perf-prompt only those",
+        ),
+        (PROMPT, "N", "measure prompts of so many tokens, with commas; without --perf-context only those"),
+    ):
+        group.addoption(option, metavar=f"{metavar},…", help=f"{text} (in place of the table's)")
     group.addoption(
         "--perf-checkpoint",
         metavar="ID_OR_FOLDER",
         help="load real weights (safetensors) from a folder or a hub id, optionally @REVISION",
+    )
+    group.addoption(
+        "--perf-trust-remote-code",
+        action="store_true",
+        help="let --perf-checkpoint run the Python code that comes with the model",
     )
     group.addoption(
         "--perf-gpu",
@@ -59,8 +81,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if config.getoption("--perf-model") and config.getoption("--perf-checkpoint"):
         raise pytest.UsageError("--perf-checkpoint brings its own config: leave --perf-model out")
-    if config.getoption("--perf-run") and config.getoption("--perf-cases"):
-        raise pytest.UsageError("--perf-run judges the cases of an earlier run: leave --perf-cases out")
+    if config.getoption("--perf-trust-remote-code") and not config.getoption("--perf-checkpoint"):
+        raise pytest.UsageError(
+            "--perf-trust-remote-code goes with --perf-checkpoint; random weights bring no code"
+        )
+    for option in ("--perf-model", "--perf-cases", "--perf-checkpoint", *OPTIONS):
+        if config.getoption("--perf-run") and config.getoption(option) is not None:
+            raise pytest.UsageError(f"--perf-run judges the cases of an earlier run: leave {option} out")
     try:
         arrange_teardown()
         if gpu := config.getoption("--perf-gpu"):

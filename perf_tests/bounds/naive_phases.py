@@ -115,6 +115,6 @@ def _stopwatch() -> NaiveError:
         ),
         guards=(
             "bounds/test_notebook_errors.py::test_tokens_per_s_of_generate_leaves_the_prefill_out",
-            "selftests/test_engine.py::test_the_first_token_is_timed_once_per_call_and_within_it",
+            "selftests/test_eager.py::test_the_first_token_is_timed_once_per_call_and_within_it",
         ),
     )

@@ -33,6 +33,10 @@ VALID: dict[str, Any] = {
             "generate-b1-p128-n32-fp16-eager",
             {"phase": Phase.GENERATE, "batch": 1, "length": 128, "output_len": 32, "precision": "fp16"},
         ),
+        (
+            "decode-b1-c512-nf4-dq-my4bit",
+            {"phase": Phase.DECODE, "batch": 1, "length": 512, "precision": "nf4-dq", "engine": "my4bit"},
+        ),
     ],
 )
 def test_an_id_names_its_case(case_id: str, fields: dict[str, Any]) -> None:
@@ -66,6 +70,7 @@ def test_ids_round_trip(phase: Phase, output_len: int | None, precision: str) ->
         "",
         "decode",
         "decode-b1-c512-nf4",
+        "decode-b1-c512-nf4-dq",
         "decode-b1-p512-nf4-eager",
         "prefill-b1-c512-nf4-eager",
         "decode-b01-c512-nf4-eager",
@@ -80,7 +85,10 @@ def test_ids_round_trip(phase: Phase, output_len: int | None, precision: str) ->
         "decode-b0-c512-nf4-eager",
         "decode-b1-c0-nf4-eager",
         "decode-b1-c512-fp6-eager",
-        "decode-b1-c512-nf4-compiled",
+        "decode-b1-c512-nf4-Eager",
+        "decode-b1-c512-nf4-my_engine",
+        "decode-b1-c512-nf4-my-engine",
+        "decode-b1-c512-nf4-",
         "decode-b1-c512-n32-nf4-eager",
         "generate-b1-p128-fp16-eager",
         "generate-b1-p128-n1-fp16-eager",
@@ -104,7 +112,10 @@ def test_an_id_that_is_nearly_right_says_how_it_should_read() -> None:
     [
         ({"phase": "decoding"}, "unknown phase 'decoding'. Nearest: decode"),
         ({"precision": "nf5"}, "unknown precision 'nf5'. Nearest: nf4"),
-        ({"engine": "egaer"}, "unknown engine 'egaer'. Nearest: eager"),
+        ({"engine": "my-engine"}, "engine 'my-engine' is no name: lower-case letters and digits are needed"),
+        ({"engine": ""}, "engine '' is no name"),
+        ({"engine": "eager\n"}, "is no name"),
+        ({"engine": "dq"}, "engine 'dq' would be read as part of a precision"),
         ({"batch": 0}, "batch 0 and length 512 must be at least 1"),
         ({"length": -1}, "batch 1 and length -1 must be at least 1"),
         ({"output_len": 32}, "output_len 32 does not go with phase decode"),

@@ -13,6 +13,8 @@ from perf_tests.cases import TABLE, default_model, lane_cases
 from perf_tests.selftests.tiny import ROOT, Place, write_config
 
 ESTIMATES = ROOT / "perf_tests" / "estimate_cases.toml"
+SCALING = ROOT / "perf_tests" / "scaling_cases.toml"
+ENGINES = ROOT / "perf_tests" / "engine_cases.toml"
 GOOD = """
 [gpu]
 model = "mistral-7b-v0.1"
@@ -113,6 +115,60 @@ def test_the_estimates_cases_are_none_that_calibrate() -> None:
     assert {case.phase for case in cases} == {Phase.PREFILL, Phase.DECODE}
 
 
+def test_the_scaling_cases_double_from_end_to_end() -> None:
+    cases = lane_cases("gpu", file=SCALING)
+
+    def sizes(phase: Phase, **fixed: int) -> list[int]:
+        (name,) = {"batch", "length"} - set(fixed)
+        return sorted(
+            getattr(c, name)
+            for c in cases
+            if c.phase is phase and all(getattr(c, k) == v for k, v in fixed.items())
+        )
+
+    assert sizes(Phase.DECODE, length=512) == [2**n for n in range(6)]
+    assert sizes(Phase.DECODE, batch=1) == [2**n for n in range(7, 16)]
+    assert sizes(Phase.PREFILL, batch=1) == [2**n for n in range(7, 14)]
+    assert {(c.precision, c.engine) for c in cases} == {("fp16", "eager")}
+    assert lane_cases("cpu", file=SCALING) == ()
+
+
+def test_the_engines_cases_have_an_eager_one_beside_them() -> None:
+    ids = [case.id for case in lane_cases("gpu", file=ENGINES)]
+    eager = {case.id for case in lane_cases("gpu")}
+
+    assert ids == [
+        f"{step}-fp16-{engine}"
+        for engine in ("graph", "compiled", "tuned")
+        for step in ("decode-b1-c512", "prefill-b1-p512")
+    ]
+    assert {f"{i.rpartition('-')[0]}-eager" for i in ids} <= eager
+
+
+OWN_ENGINE = """
+from perf_tests.engines import eager
+from perf_tests.engines.engine import Engine
+
+ENGINE = Engine(name="besidethefile", prepare=eager.prepare)
+"""
+
+
+def test_engines_are_named_or_lie_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "engines").mkdir()
+    (tmp_path / "engines" / "own.py").write_text(OWN_ENGINE, encoding="utf-8")
+    engines = 'engines = ["eager", "engines/own.py"]\n[[gpu.cases]]'
+    path = store(tmp_path, GOOD.replace("[[gpu.cases]]", engines, 1))
+    ids = [case.id for case in lane_cases("gpu", file=path)]
+
+    assert [i for i in ids if i.startswith("decode-b1-")] == [
+        "decode-b1-c7-fp16-eager",
+        "decode-b1-c7-fp16-besidethefile",
+        "decode-b1-c7-nf4-dq-eager",
+        "decode-b1-c7-nf4-dq-besidethefile",
+    ]
+    assert len(ids) == 12
+
+
 # What is replaced in the file, by what, and what is then said of it.
 BAD: list[tuple[str, str, str]] = [
     ("[gpu]", "[gpus]", ": unknown lane 'gpus'. Nearest: gpu"),
@@ -129,6 +185,15 @@ BAD: list[tuple[str, str, str]] = [
     ('["fp16", "nf4-dq"]', '"fp16"', ": gpu: precisions is 'fp16'; a list with something in it is needed"),
     ('["fp16", "nf4-dq"]', "[]", ": gpu: precisions is []; a list with something in it is needed"),
     ('["fp16", "nf4-dq"]', '["fp16", "fp16"]', ": gpu.cases[0]: decode-b1-c7-fp16-eager is there twice"),
+    ("precisions", 'engines = ["egaer"]\nprecisions', ": gpu: unknown engine 'egaer'. Nearest: eager"),
+    ("precisions", 'engines = ["x/own.py"]\nprecisions', ": gpu: "),
+    ("precisions", "engines = []\nprecisions", ": gpu: engines is []; a list with something in it is needed"),
+    ("precisions", "engines = [1]\nprecisions", ": gpu: engines is [1]; a list of engines is needed"),
+    (
+        "precisions",
+        'engines = ["eager", "eager"]\nprecisions',
+        ": gpu.cases[0]: decode-b1-c7-fp16-eager is there twice",
+    ),
     ('"decode"', '"decod"', ": gpu.cases[0]: unknown phase 'decod'. Nearest: decode"),
     ('"decode"', "1", ": gpu.cases[0]: phase is 1; text is needed"),
     ("[1, 3]", "[1, 0]", ": gpu.cases[0]: batches is 0; a whole number from 1 to 1,000,000,000 is needed"),

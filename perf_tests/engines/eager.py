@@ -7,43 +7,20 @@ as they claim, and never zeros.
 
 import copy
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from analytic import Case, ModelSpec, Phase
 from baselines.record import Tokens
 from perf_tests.device import Device
-
-INPUT_SEED = 7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """`reset` prepares a step and is not timed; `run` is timed and returns what
-    `tokens` reads the output from. `first_token_s` gives, after the device is
-    synchronised, one time per generate() so far."""
-
-    reset: Callable[[], None]
-    run: Callable[[], Any]
-    tokens: Callable[[Any], Tokens]
-    first_token_s: Callable[[], list[float]] | None = None
+from perf_tests.engines.engine import Engine
+from perf_tests.engines.step import Step, digest, fill_cache, input_ids, next_tokens
 
 
 def prepare(model: Any, spec: ModelSpec, case: Case, device: Device) -> Step:
     """The step of a case on a loaded model."""
     makers = {Phase.PREFILL: _prefill, Phase.DECODE: _decode, Phase.GENERATE: _generate}
     return makers[case.phase](model, spec, case, device)
-
-
-def input_ids(spec: ModelSpec, case: Case, device: Device, *, length: int) -> Any:
-    """Token ids [batch, length], the same on every device."""
-    import torch
-
-    generator = torch.Generator().manual_seed(INPUT_SEED)
-    ids = torch.randint(0, spec.vocab_size, (case.batch, length), generator=generator)
-    return ids.to(device.torch_device)
 
 
 @dataclass(slots=True)
@@ -70,54 +47,32 @@ def _prefill(model: Any, spec: ModelSpec, case: Case, device: Device) -> Step:
     def reset() -> None:
         held.cache = DynamicCache(config=model.config)
 
-    return Step(reset=reset, run=lambda: _forward(model, ids, held.cache), tokens=_next_tokens)
+    return Step(reset=reset, run=lambda: _forward(model, ids, held.cache), tokens=next_tokens)
 
 
 def _decode(model: Any, spec: ModelSpec, case: Case, device: Device) -> Step:
     """Each step starts from the same filled cache. A layer's update replaces its
     tensors rather than writing to them, so shallow copies of the layers restore it."""
     ids = input_ids(spec, case, device, length=1)
-    filled = _filled_cache(model, spec, case, device)
+    filled = filled_cache(model, spec, case, device)
     held = _Held()
 
     def reset() -> None:
         held.cache = copy.copy(filled)
         held.cache.layers = [copy.copy(layer) for layer in filled.layers]
 
-    return Step(reset=reset, run=lambda: _forward(model, ids, held.cache), tokens=_next_tokens)
+    return Step(reset=reset, run=lambda: _forward(model, ids, held.cache), tokens=next_tokens)
 
 
-def _filled_cache(model: Any, spec: ModelSpec, case: Case, device: Device) -> Any:
-    """A cache of `length` random keys and values: cheaper than a prefill, and
-    neither speed nor traffic depends on their values."""
+def filled_cache(model: Any, spec: ModelSpec, case: Case, device: Device) -> Any:
+    """A cache of `length` random keys and values."""
     import torch
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
-    generator = torch.Generator(device=device.torch_device).manual_seed(INPUT_SEED)
     with torch.inference_mode():
-        for layer in range(spec.n_layers):
-            cached = [
-                torch.randn(
-                    (case.batch, heads, case.length, size),
-                    generator=generator,
-                    dtype=model.dtype,
-                    device=device.torch_device,
-                )
-                for heads, size in spec.attention.cache_shapes
-            ]
-            cache.update(*cached, layer)
+        fill_cache(cache, model, spec, case, device)
     return cache
-
-
-def _next_tokens(logits: Any) -> Tokens:
-    """Greedy tokens of the last position. `logits` is [batch, 1, vocabulary]."""
-    chosen = logits[:, -1].argmax(dim=-1)
-    return Tokens(produced=1, digest=_digest(chosen))
-
-
-def _digest(tokens: Any) -> str:
-    return sha256(str(tokens.tolist()).encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -176,6 +131,9 @@ def _generate(model: Any, spec: ModelSpec, case: Case, device: Device) -> Step:
 
     def tokens(sequences: Any) -> Tokens:
         produced = sequences[:, case.length :]
-        return Tokens(produced=produced.shape[1], digest=_digest(produced))
+        return Tokens(produced=produced.shape[1], digest=digest(produced))
 
     return Step(reset=lambda: None, run=run, tokens=tokens, first_token_s=clock.seconds)
+
+
+EAGER = Engine(name="eager", prepare=prepare, attributed=True)
