@@ -6,25 +6,25 @@ from typing import Any
 
 from analytic import ModelSpec, Precision, SpecError, find_config, load_model, read_config
 from analytic.config_file import read_file
+from perf_tests.hub_errors import advice
 from perf_tests.quantisation import quantisation, torch_dtype
 from perf_tests.random_weights import build
 
 RANDOM = "random weights"
-_WHAT_TO_GIVE = (
-    "Give a folder that holds config.json and *.safetensors, or a hub id; a gated model needs its licence "
-    "accepted and HF_TOKEN set; offline, the model must be in HF_HOME"
-)
+_WHAT_TO_GIVE = "Give a folder that holds config.json and *.safetensors, or a hub id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A model's shapes and config, and its weights: `checkpoint` is None for
-    random weights, else a hub id or a folder, at `revision` where one is named."""
+    random weights, else a hub id or a folder, at `revision` where one is named.
+    Code that comes with it runs only where `trust_remote_code` is asked for."""
 
     spec: ModelSpec
     config: dict[str, Any]
     checkpoint: str | None = None
     revision: str | None = None
+    trust_remote_code: bool = False
 
     @property
     def label(self) -> str:
@@ -47,7 +47,7 @@ def model_name(checkpoint: str) -> str:
     return (Path(place).resolve() if Path(place).is_dir() else Path(place)).name.lower()
 
 
-def checkpoint_source(name: str) -> Source:
+def checkpoint_source(name: str, *, trust_remote_code: bool = False) -> Source:
     """A hub id or a folder, optionally with @REVISION; reads its config only.
 
     Raises SpecError where there is no such checkpoint or this machine may not
@@ -59,17 +59,23 @@ def checkpoint_source(name: str) -> Source:
 
     try:
         config = AutoConfig.from_pretrained(
-            checkpoint, revision=revision or None, trust_remote_code=False
+            checkpoint, revision=revision or None, trust_remote_code=trust_remote_code
         ).to_dict()
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise SpecError(f"--perf-checkpoint {name}: {first_line} {_WHAT_TO_GIVE}") from error
+        raise _refusal(name, error) from error
     return Source(
         spec=read_config(config, name=model_name(name), source=f"{checkpoint}/config.json"),
         config=config,
         checkpoint=str(Path(checkpoint).resolve()) if Path(checkpoint).is_dir() else checkpoint,
         revision=revision or None,
+        trust_remote_code=trust_remote_code,
     )
+
+
+def _refusal(name: str, error: Exception) -> SpecError:
+    checkpoint, _, revision = name.partition("@")
+    first_line = str(error).strip().splitlines()[0].rstrip(".: ")
+    return SpecError(f"--perf-checkpoint {name}: {first_line}. {advice(error, checkpoint, revision or None)}")
 
 
 def _require_folder(name: str, checkpoint: str) -> None:
@@ -84,13 +90,24 @@ def _require_folder(name: str, checkpoint: str) -> None:
 
 
 def load(source: Source, precision: Precision, device: str) -> Any:
-    """The model, ready to run on `device` ("cuda:0", "cpu"), in eval mode."""
-    if source.checkpoint is None:
-        model = build(source.config, precision, device)
-    else:
-        from transformers import AutoModelForCausalLM
+    """The model, ready to run on `device` ("cuda:0", "cpu"), in eval mode.
 
-        model = AutoModelForCausalLM.from_pretrained(
+    Raises SpecError for a checkpoint that cannot be had, with what to do.
+    """
+    model = (
+        build(source.config, precision, device)
+        if source.checkpoint is None
+        else _loaded(source, precision, device)
+    )
+    model.eval()
+    return model
+
+
+def _loaded(source: Source, precision: Precision, device: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
             source.checkpoint,
             revision=source.revision,
             dtype=torch_dtype(precision.model),
@@ -98,7 +115,9 @@ def load(source: Source, precision: Precision, device: str) -> Any:
             quantization_config=quantisation(precision),
             attn_implementation="sdpa",
             use_safetensors=True,
-            trust_remote_code=False,
+            trust_remote_code=source.trust_remote_code,
         )
-    model.eval()
-    return model
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) and "trust_remote_code" not in str(error):
+            raise
+        raise _refusal(source.label, error) from error

@@ -33,7 +33,7 @@ def build(config: Mapping[str, Any], precision: Precision, device: str) -> Any:
     with torch.no_grad():
         for module in model.modules():
             if quantiser is not None and _is_quantised(module):
-                _fill_quantised(module, std=settings.initializer_range, dtype=model.dtype, device=device)
+                _fill_quantised(module, std=_std(settings), dtype=model.dtype, device=device)
             else:
                 module.to_empty(device=device, recurse=False)
                 model._init_weights(module)
@@ -53,6 +53,13 @@ def _quantise_modules(model: Any, quantiser: Any) -> None:
     )
 
 
+def _std(settings: Any) -> float:
+    """How widely a config has its weights drawn, by any of its names; as
+    transformers has it where it says nothing."""
+    names = ("initializer_range", "init_std")
+    return next((getattr(settings, name) for name in names if getattr(settings, name, None)), 0.02)
+
+
 def _is_quantised(module: Any) -> bool:
     import bitsandbytes
 
@@ -70,4 +77,4 @@ def _fill_quantised(module: Any, *, std: float, dtype: Any, device: str) -> None
     settings.pop("SCB", None)
     module.weight = type(module.weight)(weight, requires_grad=False, **settings).to(device)
     if module.bias is not None:
-        module.bias = torch.nn.Parameter(torch.zeros(shape[0], dtype=dtype, device=device), False)
+        module.bias = torch.nn.Parameter(torch.zeros(shape[0], dtype=dtype, device=device))

@@ -1,6 +1,9 @@
 """--perf-checkpoint: what is passed on to transformers, and what is refused."""
 
+import json
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +12,16 @@ import pytest
 
 from analytic import SpecError, find_precision, load_model
 from perf_tests.checkpoint import RANDOM, checkpoint_source, load, random_source
-from perf_tests.selftests.tiny import CONFIG, Later, Place, read_junit, write_config
+from perf_tests.selftests.tiny import (
+    CONFIG,
+    ROOT,
+    Later,
+    Place,
+    environment,
+    read_junit,
+    run,
+    write_config,
+)
 
 pytestmark = pytest.mark.usefixtures("torch_installed")
 
@@ -108,7 +120,9 @@ def test_a_pickle_on_the_hub_is_refused_where_it_is_loaded(folder: Path, tmp_pat
     torch.save({}, tmp_path / "pytorch_model.bin")
     changed = type(source)(spec=source.spec, config=source.config, checkpoint=str(tmp_path))
 
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(
+        SpecError, match=r"model\.safetensors.* Only safetensors are loaded, since a pickle runs"
+    ):
         load(changed, find_precision("fp32"), "cpu")
 
 
@@ -189,26 +203,164 @@ def test_8_bit_asks_for_8_bit(hub: Hub) -> None:
     assert (asked.load_in_4bit, asked.load_in_8bit) == (False, True)
 
 
+def hub_error(kind: str, status: int) -> Exception:
+    """The hub's own error of that name, as it raises it for that answer."""
+    import huggingface_hub.errors
+
+    answer = SimpleNamespace(status_code=status, headers={}, request=None)
+    return getattr(huggingface_hub.errors, kind)(f"{status} Client Error.", response=answer)
+
+
+def local_error(kind: str) -> Exception:
+    import huggingface_hub.errors
+
+    return getattr(huggingface_hub.errors, kind)("not on this disk")
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Has the hub's client raise an error wherever transformers asks it for a file;
+    the rest of transformers, which wraps it, runs as it is."""
+    import transformers.utils.hub
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("hf_hub_download", "snapshot_download", "resolve_revision"):
+        if hasattr(transformers.utils.hub, name):
+
+            def refuse(*_: Any, **__: Any) -> None:
+                raise refuse_with[0]
+
+            monkeypatch.setattr(transformers.utils.hub, name, refuse)
+    refuse_with: list[Exception] = []
+    return refuse_with
+
+
 @pytest.mark.parametrize(
-    ("error", "kept"),
+    ("error", "said"),
     [
-        (OSError("You are trying to access a gated repo.\nMake sure..."), "gated repo"),
-        (OSError("We couldn't connect to 'https://huggingface.co'"), "couldn't connect"),
+        (
+            lambda: hub_error("GatedRepoError", 401),
+            "is gated: accept its licence on the model's page, then set HF_TOKEN",
+        ),
+        (
+            lambda: hub_error("GatedRepoError", 403),
+            "the account of your token has no access to it: ask for it",
+        ),
+        (
+            lambda: hub_error("RepositoryNotFoundError", 401),
+            "no model someone/theirs, or a private one: check the id's",
+        ),
+        (
+            lambda: hub_error("RevisionNotFoundError", 404),
+            "has no branch, tag or commit 'v9': give one that its page",
+        ),
+        (
+            lambda: local_error("LocalEntryNotFoundError"),
+            "The hub cannot be reached, and someone/theirs is not in /",
+        ),
+        (lambda: hub_error("RemoteEntryNotFoundError", 404), "config.json"),
+        (
+            lambda: hub_error("HfHubHTTPError", 401),
+            "The hub does not know who asks for someone/theirs (401), and HF_TOKEN",
+        ),
+        (
+            lambda: hub_error("HfHubHTTPError", 403),
+            "Your token may not read someone/theirs (403): give it the right",
+        ),
+        (lambda: hub_error("HfHubHTTPError", 429), "too many requests from here (429): wait some minutes"),
+        (
+            lambda: hub_error("HfHubHTTPError", 503),
+            "The hub answered 503: try again later, or give the folder of a copy",
+        ),
+        (lambda: OSError("something else"), "offline, the model must be in HF_HOME"),
     ],
-    ids=["gated", "offline"],
+    ids=[
+        "gated",
+        "not granted",
+        "missing",
+        "revision",
+        "unreachable",
+        "entry",
+        "401",
+        "403",
+        "429",
+        "503",
+        "other",
+    ],
 )
-def test_what_the_hub_refuses_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, error: OSError, kept: str
+def test_what_the_hub_refuses_says_what_to_do(refusing: list[Exception], error: Any, said: str) -> None:
+    refusing.append(error())
+
+    with pytest.raises(SpecError) as refused:
+        checkpoint_source("someone/theirs@v9")
+    assert str(refused.value).startswith("--perf-checkpoint someone/theirs@v9: ")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_weights_that_are_refused_are_too(folder: Path, refusing: list[Exception]) -> None:
+    """The config may be in the cache where the weights are not."""
+    refusing.append(hub_error("GatedRepoError", 403))
+    read = checkpoint_source(str(folder))
+    source = type(read)(spec=read.spec, config=read.config, checkpoint="someone/theirs")
+
+    with pytest.raises(SpecError, match=r"--perf-checkpoint someone/theirs: .* has no access to it"):
+        load(source, find_precision("fp32"), "cpu")
+
+
+def test_offline_a_model_that_is_not_there_says_how_to_fetch_it(tmp_path: Path) -> None:
+    """For real: transformers and the hub's client in a process that is offline."""
+    code = "from perf_tests.checkpoint import checkpoint_source; checkpoint_source('someone/theirs@v9')"
+    done = run(sys.executable, "-c", code, cwd=ROOT, env=environment(HF_HOME=str(tmp_path)))
+    last = done.out.strip().splitlines()[-1]
+
+    assert done.rc == 1
+    assert "SpecError: --perf-checkpoint someone/theirs@v9: " in last
+    assert f"HF_HUB_OFFLINE is set, and someone/theirs is not in {tmp_path}/hub: run" in last
+    assert "`hf download someone/theirs --revision v9` where there is a network" in last
+
+
+OWN_CODE = """
+from pathlib import Path
+
+from transformers import MistralConfig, MistralForCausalLM
+
+Path(r"{marker}").touch()
+
+
+class OwnConfig(MistralConfig):
+    pass
+
+
+class OwnModel(MistralForCausalLM):
+    config_class = OwnConfig
+"""
+
+
+def test_code_that_comes_with_a_model_runs_only_where_it_is_asked_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise error
+    import transformers.dynamic_module_utils
 
-    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", refuse)
+    monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    own, marker = tmp_path / "own", tmp_path / "ran"
+    shutil.copytree(folder, own)
+    config = json.loads((own / "config.json").read_text(encoding="utf-8"))
+    named = {"AutoConfig": "own_code.OwnConfig", "AutoModelForCausalLM": "own_code.OwnModel"}
+    changed = config | {"model_type": "own-mistral", "auto_map": named}
+    (own / "config.json").write_text(json.dumps(changed), encoding="utf-8")
+    (own / "own_code.py").write_text(OWN_CODE.format(marker=marker), encoding="utf-8")
 
-    with pytest.raises(SpecError, match=kept) as refused:
-        checkpoint_source("someone/gated")
-    for word in ("--perf-checkpoint someone/gated", "HF_TOKEN", "HF_HOME", "licence"):
-        assert word in str(refused.value)
+    with pytest.raises(SpecError, match=r"custom code.* read that, and then pass --perf-trust-remote-code"):
+        checkpoint_source(str(own))
+    assert not marker.exists()
+    source = checkpoint_source(str(own), trust_remote_code=True)
+    assert marker.exists()
+    assert (source.trust_remote_code, source.label) == (True, str(own))
+    assert type(load(source, find_precision("fp32"), "cpu")).__name__ == "OwnModel"
+    with pytest.raises(SpecError, match="--perf-trust-remote-code"):
+        load(replace(source, trust_remote_code=False), find_precision("fp32"), "cpu")
 
 
 def test_the_command_refuses_and_measures_nothing(place: Place) -> None:

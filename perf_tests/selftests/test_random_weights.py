@@ -16,7 +16,38 @@ pytestmark = pytest.mark.usefixtures("torch_installed")
 torch, transformers = Later("torch"), Later("transformers")
 
 QUANTISED = ("nf4", "nf4-dq", "int8")
-PRECISIONS = ("fp32", "fp16", *QUANTISED)
+PRECISIONS = ("fp32", "fp16", "bf16", *QUANTISED)
+
+_SHAPES = {
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 500,
+    "max_position_embeddings": 256,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+# Models whose linears differ from Mistral's in what bitsandbytes does with them.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "tied": CONFIG | {"tie_word_embeddings": True},
+    "with biases": _SHAPES
+    | {
+        "model_type": "qwen2",
+        "intermediate_size": 256,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+    },
+    "Conv1D": _SHAPES | {"model_type": "gpt2", "n_embd": 128, "n_layer": 2, "n_head": 4, "n_positions": 256},
+    "experts": _SHAPES
+    | {
+        "model_type": "mixtral",
+        "intermediate_size": 256,
+        "num_key_value_heads": 2,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    },
+    "init_std": _SHAPES | {"model_type": "opt", "ffn_dim": 256, "word_embed_proj_dim": 128},
+}
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +139,41 @@ def test_every_module_is_stored_as_from_pretrained_stores_it(pair: tuple[str, An
     assert different == {}
 
 
+def saved(config: dict[str, Any], folder: Path) -> Path:
+    """A checkpoint of that config, in safetensors."""
+    known = {k: v for k, v in config.items() if k != "model_type"}
+    settings = transformers.AutoConfig.for_model(config["model_type"], **known)
+    torch.manual_seed(3)
+    transformers.AutoModelForCausalLM.from_config(settings).to(torch.float16).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a small model of another family."""
+    return saved(FAMILIES[request.param], tmp_path_factory.mktemp("family") / "small")
+
+
+@pytest.mark.parametrize("name", ["bf16", *QUANTISED])
+def test_other_families_are_stored_alike_and_skip_the_same_linears(family: Path, name: str) -> None:
+    """Biases, Conv1D, tied embeddings, and experts, which no nn.Linear holds."""
+    if name in QUANTISED:
+        pytest.importorskip("bitsandbytes")
+    precision, source = find_precision(name), checkpoint_source(str(family))
+    real = load(source, precision, "cpu")
+    made = load(random_source(str(family)), precision, "cpu")
+    expected, found = described(real), described(made)
+
+    assert list(found) == list(expected)
+    assert {n: (found[n], expected[n]) for n in expected if found[n] != expected[n]} == {}
+    left = {n for n, m in made.named_modules() if type(m).__name__ in ("Linear", "Conv1D")}
+    assert "lm_head" in left
+    if name in QUANTISED:
+        assert left == {"lm_head"}
+    with torch.inference_mode():
+        assert torch.isfinite(made(torch.arange(8)[None]).logits).all()
+
+
 def test_only_the_layers_are_quantised(pair: tuple[str, Any, Any]) -> None:
     """lm_head, embedding and norms stay in 16 bit, as the model of the machine assumes."""
     name, _, made = pair
@@ -118,7 +184,7 @@ def test_only_the_layers_are_quantised(pair: tuple[str, Any, Any]) -> None:
     assert len(linears) == 7 * CONFIG["num_hidden_layers"]
     assert set(linears.values()) == {kinds.get(name, "Linear")}
     assert made.lm_head.weight.dtype == made.model.norm.weight.dtype == made.dtype
-    assert made.dtype == (torch.float32 if name == "fp32" else torch.float16)
+    assert made.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}.get(name, torch.float16)
 
 
 @pytest.mark.parametrize("name", ["nf4", "nf4-dq"])
