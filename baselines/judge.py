@@ -11,11 +11,8 @@ from baselines.derived import CPU, Derived
 from baselines.expectations import Band, find_band
 from baselines.history import Stored, compare, pooled_spreads
 from baselines.policy import Policy
+from baselines.validity import spoilers
 from baselines.verdict import Finding, Status, Verdict
-
-# NVML event reasons under which a time says nothing about the code. A power
-# cap is not among them: during prefill on a T4 it is normal.
-SPOILING_REASONS = ("hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake")
 
 # How far a predicted peak of memory may be off before it is said.
 MEMORY_TOLERANCE = 0.05
@@ -67,17 +64,8 @@ def judge(
 
 
 def _validity(derived: Derived) -> list[Finding]:
-    sampled = derived.record.measurement
-    reasons = {
-        reason
-        for state in (sampled.state_before, sampled.state_after)
-        if state is not None
-        for reason in state.event_reasons or ()
-        if reason in SPOILING_REASONS
-    }
-    if not reasons:
-        return []
-    return [Finding(status=Status.INVALID, text=f"the GPU was slowed by {', '.join(sorted(reasons))}")]
+    reasons = spoilers(derived.record.measurement)
+    return [Finding(status=Status.INVALID, text="; ".join(reasons))] if reasons else []
 
 
 def _physics(derived: Derived) -> list[Finding]:

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,8 +11,12 @@ from typing import Any, Protocol
 from analytic import GpuSpec, find_gpu
 from analytic.gpus import check_device
 from baselines.derived import CPU
-from baselines.record import GpuState
-from perf_tests.nvml import Nvml
+from perf_tests.gpu_lock import GpuLock
+from perf_tests.nvml import Nvml, occupancies
+from perf_tests.watch import Neighbours, Watch
+
+# Cycles that are timed to learn the rate of a spinning kernel: some milliseconds.
+SPIN_CYCLES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,10 @@ class Device(Protocol):
     def synchronise(self) -> None:
         """Waits until everything launched so far has finished."""
 
+    def time_s(self, work: Callable[[], Any]) -> float:
+        """Seconds of one run of `work` on the device's own clock, its launch hidden
+        behind another run of it."""
+
     def capacity_bytes(self) -> int:
         """Memory that a model may occupy, with this process's own given back."""
 
@@ -46,23 +56,36 @@ class Device(Protocol):
 
     def peak_bytes(self) -> int | None: ...
 
-    def state(self) -> GpuState | None: ...
+    def watch(self) -> Watch | None:
+        """Begins to watch the conditions of a measurement; None where nobody tells them."""
+
+    def energy_j(self) -> float | None:
+        """Energy since some moment; None where it is not counted."""
+
+    def sm_clock_mhz(self) -> int | None:
+        """The clock at this moment; cheap."""
+
+    def hold(self, seconds: float) -> None:
+        """Keeps the device busy for about so long with nothing, without waiting for it."""
 
     def release(self) -> None:
         """Gives memory back that nothing holds."""
 
 
 class CudaDevice:
-    """The first visible GPU.
+    """The first visible GPU, held for this run until the process ends.
 
     Raises SpecError where the registry does not know it, or where it is not the
-    whole card of its name: without a datasheet there is no bound to hold it against.
+    whole card of its name: without a datasheet there is no bound to hold it
+    against; GpuBusyError where another run measures on it.
     """
 
     def __init__(self) -> None:
         import torch
 
         self._cuda = torch.cuda
+        # With a context here already its own memory and others' cannot be told apart.
+        before = {} if torch.cuda.is_initialized() else occupancies()
         self.torch_device = "cuda:0"
         self.properties: Any = torch.cuda.get_device_properties(0)
         self.spec: GpuSpec = find_gpu(self.properties.name)
@@ -72,7 +95,13 @@ class CudaDevice:
             memory_bytes=self.properties.total_memory,
         )
         self.key = self.spec.key
-        self.nvml = Nvml.of(f"GPU-{self.properties.uuid}")
+        self.uuid = f"GPU-{self.properties.uuid}"
+        self.lock = GpuLock(self.uuid, self.properties.name)
+        self.nvml = Nvml.of(self.uuid)
+        self._at_start = before.get(self.uuid)
+        known = (self._at_start.processes if self._at_start else None) or {}
+        self._neighbours = Neighbours(own=(os.getpid(), self.lock.run_pid), before=known)
+        self._spin_hz: float | None = None
 
     def identity(self) -> Identity:
         return Identity(
@@ -81,12 +110,21 @@ class CudaDevice:
             power_limit_w=self.nvml.power_limit_w(),
             ecc=self.nvml.ecc(),
             mig=self.nvml.mig(),
-            uuid=f"GPU-{self.properties.uuid}",
+            uuid=self.uuid,
             driver=self.nvml.driver(),
         )
 
     def synchronise(self) -> None:
         self._cuda.synchronize()
+
+    def time_s(self, work: Callable[[], Any]) -> float:
+        start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
+        work()
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1e3
 
     def capacity_bytes(self) -> int:
         free, _ = self._cuda.mem_get_info(0)
@@ -101,8 +139,27 @@ class CudaDevice:
     def peak_bytes(self) -> int:
         return self._cuda.max_memory_allocated(0)
 
-    def state(self) -> GpuState | None:
-        return self.nvml.state()
+    def watch(self) -> Watch | None:
+        if not self.nvml.available:
+            return None
+        return Watch(self.nvml, self._neighbours, at_start=self._at_start)
+
+    def energy_j(self) -> float | None:
+        return self.nvml.energy_j()
+
+    def sm_clock_mhz(self) -> int | None:
+        return self.nvml.sm_clock_mhz()
+
+    def hold(self, seconds: float) -> None:
+        if seconds > 0:
+            # Torch's own kernel that spins for a number of clock cycles.
+            self._cuda._sleep(int(seconds * self._cycles_per_s()))
+
+    def _cycles_per_s(self) -> float:
+        """The rate at which that kernel counts, measured once."""
+        if self._spin_hz is None:
+            self._spin_hz = SPIN_CYCLES / self.time_s(lambda: self._cuda._sleep(SPIN_CYCLES))
+        return self._spin_hz
 
     def release(self) -> None:
         self._cuda.empty_cache()
@@ -121,6 +178,11 @@ class CpuDevice:
     def synchronise(self) -> None:
         """Nothing to wait for: the CPU's operators return when they are done."""
 
+    def time_s(self, work: Callable[[], Any]) -> float:
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
     def capacity_bytes(self) -> int:
         return _memory_line("MemAvailable") or 2**40
 
@@ -133,8 +195,17 @@ class CpuDevice:
     def peak_bytes(self) -> None:
         return None
 
-    def state(self) -> None:
+    def watch(self) -> None:
         return None
+
+    def energy_j(self) -> None:
+        return None
+
+    def sm_clock_mhz(self) -> None:
+        return None
+
+    def hold(self, seconds: float) -> None:
+        """A CPU's host is the device: there is nobody to get ahead."""
 
     def release(self) -> None:
         """Freed memory goes back by itself."""

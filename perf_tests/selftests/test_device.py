@@ -1,26 +1,92 @@
-"""Which GPUs a lane measures: whole cards of the registry, and no slices of them."""
+"""Which GPUs a lane measures, and what it does before and while it measures one."""
 
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from analytic import SpecError
-from perf_tests.device import CudaDevice
+from perf_tests.device import CpuDevice, CudaDevice
+from perf_tests.gpu_lock import FOLDER, HELD
+from perf_tests.nvml import Occupancy
+from perf_tests.selftests.records import gpu_state
 
 H100 = "NVIDIA H100 80GB HBM3"
+UUID = "GPU-0-1-2"
+GIB = 2**30
+
+
+class FakeNvml:
+    """A GPU on which these processes are, and nothing else can be read."""
+
+    available = True
+
+    def __init__(self, processes: dict[int, int | None]) -> None:
+        self.listed = processes
+        self.state = gpu_state
+
+    def processes(self) -> dict[int, int | None]:
+        return self.listed
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: None
+
+
+@pytest.fixture(autouse=True)
+def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setenv(HELD, "")  # so that it is put back
 
 
 def card(
-    monkeypatch: pytest.MonkeyPatch, *, name: str = H100, sms: int = 132, memory_bytes: int = 85_017_493_504
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    name: str = H100,
+    sms: int = 132,
+    memory_bytes: int = 85_017_493_504,
+    before: dict[str, Occupancy] | None = None,
+    context: bool = False,
+    nvml: Any = None,
+    calls: list[str] | None = None,
 ) -> CudaDevice:
-    """The device that torch would show with these properties."""
+    """The device that torch would show with these properties; with `context` this
+    process has used it already. `calls` takes in which order it was asked."""
+    calls = [] if calls is None else calls
     properties = SimpleNamespace(
         name=name, multi_processor_count=sms, total_memory=memory_bytes, uuid="0-1-2"
     )
-    cuda = SimpleNamespace(get_device_properties=lambda _: properties)
+
+    def asked(_: int) -> Any:
+        calls.append("torch")
+        return properties
+
+    def looked() -> dict[str, Occupancy]:
+        calls.append("NVML")
+        return before or {}
+
+    class Event:
+        """Its time is the number of calls before it, in seconds."""
+
+        def __init__(self, *, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            calls.append("record")
+            self.ms = 1e3 * len(calls)
+
+        def synchronize(self) -> None:
+            calls.append("wait")
+
+        def elapsed_time(self, end: "Event") -> float:
+            return end.ms - self.ms
+
+    cuda = SimpleNamespace(get_device_properties=asked, is_initialized=lambda: context, Event=Event)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    monkeypatch.setattr("perf_tests.device.Nvml.of", lambda _: None)
+    monkeypatch.setattr("perf_tests.device.Nvml.of", lambda uuid: nvml if uuid == UUID else None)
+    monkeypatch.setattr("perf_tests.device.occupancies", looked)
     return CudaDevice()
 
 
@@ -47,3 +113,67 @@ def test_a_part_of_one_is_not(
         card(monkeypatch, name=name, sms=sms, memory_bytes=memory_bytes)
 
     assert words in str(error.value)
+
+
+def test_a_card_that_is_refused_is_not_locked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(SpecError):
+        card(monkeypatch, sms=60)
+
+    assert list(tmp_path.iterdir()) == []
+    assert not card(monkeypatch).lock.inherited
+    assert [p.name for p in tmp_path.iterdir()] == [f"roofgate-{UUID}.lock"]
+
+
+def test_who_was_there_is_asked_before_torch_makes_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    start = Occupancy(processes={7: 2 * GIB}, memory_used_bytes=2 * GIB)
+    others = {UUID: start, "GPU-other": Occupancy(processes={8: GIB}, memory_used_bytes=GIB)}
+    nvml = FakeNvml({7: 2 * GIB, os.getpid(): 5 * GIB})
+    device = card(monkeypatch, before=others, nvml=nvml, calls=calls)
+    watch = device.watch()
+    assert watch is not None
+    found = watch.end()
+
+    assert calls == ["NVML", "torch"]
+    assert found.memory_at_start_bytes == 2 * GIB
+    assert found.foreign == ("process 7 (2.00 GiB)",)
+
+
+def test_a_context_of_its_own_is_not_taken_for_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that used the GPU before: what it holds is nobody else's."""
+    held = {UUID: Occupancy(processes={os.getpid(): 5 * GIB}, memory_used_bytes=5 * GIB)}
+    device = card(monkeypatch, before=held, context=True, nvml=FakeNvml({os.getpid(): 5 * GIB}))
+    watch = device.watch()
+    assert watch is not None
+    found = watch.end()
+
+    assert (found.memory_at_start_bytes, found.foreign) == (None, ())
+
+
+def test_the_run_that_started_this_one_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = card(monkeypatch)
+    # As if the lock were its parent's.
+    monkeypatch.setattr("perf_tests.device.os.getpid", lambda: 1234)
+    child = card(monkeypatch, nvml=FakeNvml({first.lock.run_pid: GIB, 1234: GIB, 7: None}))
+    watch = child.watch()
+    assert watch is not None
+
+    assert child.lock.inherited
+    assert watch.end().foreign == ("process 7",)
+
+
+def test_without_nvml_there_is_nothing_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = SimpleNamespace(available=False, energy_j=lambda: None, sm_clock_mhz=lambda: None)
+
+    for device in (card(monkeypatch, nvml=silent), CpuDevice()):
+        assert (device.watch(), device.energy_j(), device.sm_clock_mhz()) == (None, None, None)
+
+
+def test_work_is_timed_behind_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    device = card(monkeypatch, calls=calls)
+    calls.clear()
+    seconds = device.time_s(lambda: calls.append("work"))
+
+    assert calls == ["work", "record", "work", "record", "wait"]
+    assert seconds == 2.0
