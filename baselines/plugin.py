@@ -119,14 +119,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     strict = bool(config.getoption("--perf-strict"))
     try:
         if unseen := _failing_unseen(perf, strict=strict):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            config.stash[NOTES].append(f"failing verdicts that no test item gave: {', '.join(unseen)}")
-    except (FormatError, SpecError) as error:
+            _fail(session, f"failing verdicts that no test item gave: {', '.join(unseen)}")
+    except (FormatError, SpecError, OSError) as error:
+        _fail(session, f"not judged: {error}")
+    try:
+        if config.getoption("--perf-update") == "missing":
+            config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
+        perf.folder.write_info(replace(perf.folder.info(), exit_status=int(session.exitstatus)))
+    except OSError as error:  # a full disk: the records that it took are kept
+        _fail(session, f"the end of the run could not be stored: {error}")
+
+
+def _fail(session: pytest.Session, note: str) -> None:
+    """Says it, and lets the session fail; an interrupted one keeps its own exit code."""
+    session.config.stash[NOTES].append(note)
+    if session.exitstatus != pytest.ExitCode.INTERRUPTED:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        config.stash[NOTES].append(f"not judged: {error}")
-    if config.getoption("--perf-update") == "missing":
-        config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
-    perf.folder.write_info(replace(perf.folder.info(), exit_status=int(session.exitstatus)))
 
 
 def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:

@@ -1,15 +1,18 @@
 """The fixtures that measure a case and give its verdict."""
 
 import datetime as dt
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from analytic import Bound, Case, SpecError, text
 from baselines.codec import FormatError
-from baselines.plugin import PerfState, state
+from baselines.plugin import NOTES, PerfState, state
 from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.verdict import Verdict, not_measured
@@ -34,8 +37,12 @@ def harness(lane: str | None, pytestconfig: pytest.Config) -> Any:
         raise pytest.UsageError("pytest-xdist would measure cases side by side; run without -n")
     harnesses = pytestconfig.stash.setdefault(HARNESSES, {})
     if lane not in harnesses:
+        from perf_tests.gpu_lock import GpuBusyError
+
         try:
             harnesses[lane] = _open_harness(lane, pytestconfig)
+        except GpuBusyError as error:  # said once, not by every item
+            pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
         except SpecError as error:
             harnesses[lane] = error
     if isinstance(harnesses[lane], SpecError):
@@ -50,12 +57,28 @@ def _open_harness(lane: str | None, config: pytest.Config) -> Any:
     from perf_tests.harness import Harness
 
     if name := config.getoption("--perf-checkpoint"):
-        source = checkpoint_source(name)
+        source = checkpoint_source(name, trust_remote_code=config.getoption("--perf-trust-remote-code"))
     else:
         source = random_source(
             config.getoption("--perf-model") or default_model(lane, file=case_file(config))
         )
-    return Harness(device=open_device(lane), source=source, commit=commit(config.rootpath))
+    device = open_device(lane)
+    _obey_sigterm(config)
+    return Harness(device=device, source=source, commit=commit(config.rootpath))
+
+
+def _obey_sigterm(config: pytest.Config) -> None:
+    """From now on SIGTERM ends the session as Ctrl-C does: what was measured is
+    judged and reported, and the GPU's lock is freed."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may
+
+    def stop(*_: object) -> NoReturn:
+        config.stash[NOTES].append("stopped by SIGTERM; what was measured before it is kept")
+        raise KeyboardInterrupt("SIGTERM")
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    config.add_cleanup(lambda: signal.signal(signal.SIGTERM, earlier))
 
 
 @pytest.fixture
@@ -112,8 +135,24 @@ def _close_harnesses(pytestconfig: pytest.Config) -> Iterator[None]:
         if isinstance(opened, SpecError):
             continue
         opened.close()
-        if perf.opened and opened.ceilings is not None:
-            perf.folder.write_ceilings(opened.ceilings)
+        if not perf.opened:
+            continue
+        pytestconfig.stash[NOTES].append(_spent(opened))
+        try:
+            if opened.ceilings is not None:
+                perf.folder.write_ceilings(opened.ceilings)
+            info = perf.folder.info()
+            perf.folder.write_info(replace(info, spent_s={**info.spent_s, **opened.spent.seconds}))
+        except OSError as error:
+            pytestconfig.stash[NOTES].append(f"the run's own file could not be stored: {error}")
+
+
+def _spent(harness: Any) -> str:
+    """Where the measuring's time went, longest first."""
+    seconds = harness.spent.seconds
+    parts = sorted(seconds.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{work} {text.seconds(spent_s)}" for work, spent_s in parts)
+    return f"{harness.device.key}: measured for {text.seconds(sum(seconds.values()))}: {told}"
 
 
 @pytest.fixture
@@ -125,39 +164,60 @@ def measure(
 ) -> Callable[[Bound], Record]:
     """Measures the test's case and keeps its record. Skips what cannot run here,
     with the reason, and fails where measuring failed."""
-    from perf_tests.harness import MeasuringError
-
     if case.model != harness.source.spec.name:
         raise pytest.UsageError(
             f"{case.id} is of {case.model}, the session measures {harness.source.spec.name}: "
             "name the model with --perf-model"
         )
 
-    def timer(step: Any, rounds: int) -> tuple[list[float], Any]:
-        # Not before: a benchmark that was asked for and not used is a warning.
-        benchmark = request.getfixturevalue("benchmark")
-        output = benchmark.pedantic(step.run, setup=step.reset, rounds=rounds, iterations=1)
-        return list(benchmark.stats.stats.data), output
-
     def measure_case(bound: Bound) -> Record:
         __tracebackhide__ = True
-        planned = harness.plan(case)
-        if planned.skip:
-            run_folder.note_not_run(case, planned.skip)
-            pytest.skip(f"{case.id} {planned.skip}")
-        run_id, failure = run_folder.info().id, ""
-        try:
-            record = harness.measure(case, timer, run_id=run_id, predicted_bytes=planned.footprint_bytes)
-        except MeasuringError as error:
-            failure = str(error)
-        if failure:  # failed outside of `except`: pytest keeps a traceback, and it the model
-            run_folder.note_not_run(case, failure)
-            pytest.fail(failure, pytrace=False)
-        run_folder.write_record(record)
-        _tell(request, record, bound)
-        return record
+        planned = None if harness.lost else harness.plan(case)
+        skip = harness.lost if planned is None else planned.skip and f"{case.id} {planned.skip}"
+        if skip:
+            run_folder.note_not_run(case, planned.skip if planned else skip)
+            pytest.skip(skip)
+        found = _record(harness, case, run_folder, request, predicted_bytes=planned.footprint_bytes)
+        if isinstance(found, str):  # failed outside of `except`: pytest keeps a traceback, and it the model
+            _note_not_run(run_folder, case, found)
+            pytest.fail(found, pytrace=False)
+        _tell(request, found, bound)
+        return found
 
     return measure_case
+
+
+def _record(
+    harness: Any, case: Case, run_folder: RunFolder, request: pytest.FixtureRequest, *, predicted_bytes: int
+) -> Record | str:
+    """The case's record, measured and stored; why there is none, in words."""
+    from perf_tests.harness import ContextLostError, MeasuringError
+    from perf_tests.rounds import time_rounds
+
+    def timer(step: Any, rounds: int) -> tuple[list[float], Any]:
+        # Not before: a benchmark that was asked for and not used is a warning.
+        return time_rounds(request.getfixturevalue("benchmark"), step, rounds)
+
+    run_id = run_folder.info().id
+    try:
+        record: Record = harness.measure(case, timer, run_id=run_id, predicted_bytes=predicted_bytes)
+        run_folder.write_record(record)
+    except ContextLostError as error:
+        request.config.stash[NOTES].append(str(error))
+        return str(error)
+    except MeasuringError as error:
+        return str(error)
+    except OSError as error:
+        return f"{case.id} was measured, and its record could not be stored: {error}"
+    return record
+
+
+def _note_not_run(run_folder: RunFolder, case: Case, reason: str) -> None:
+    """Also where the disk is full: the failing item says the reason then."""
+    try:
+        run_folder.note_not_run(case, reason)
+    except OSError:
+        return
 
 
 def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
@@ -179,8 +239,8 @@ def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
         mfu=derived.mfu,
         mbu=derived.mbu,
         tokens_per_s=derived.tokens_per_s,
-        gpu_state_before=to_json(sampled.state_before),
-        gpu_state_after=to_json(sampled.state_after),
+        counts=to_json(sampled.counts),
+        conditions=to_json(sampled.conditions),
     )
     said = (
         f"bound {text.seconds(bound.lower_s)}, device {text.seconds(derived.device_s)}, "

@@ -1,50 +1,57 @@
-"""One lane's measuring, case by case: plan, model, warm-up, wall, device time, record."""
+"""One lane's measuring, case by case: plan, model, measurement, record; and what goes wrong on the way."""
 
 import datetime as dt
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import median
-from time import perf_counter
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from analytic import Case, Ceilings, GpuSpec, Phase, find_precision
+from analytic import Case, Ceilings, GpuSpec, find_precision
 from analytic.text import gib
-from baselines.record import SCHEMA, Counts, Measurement, Memory, Record, Tokens
+from baselines.record import SCHEMA, Measurement, Record
+from baselines.validity import passing_spoilers
 from perf_tests import plan
 from perf_tests.ceilings import CeilingMeter
 from perf_tests.checkpoint import Source, load
 from perf_tests.device import CudaDevice, Device
-from perf_tests.engine import Step, prepare
+from perf_tests.engines.engine import Engine, EngineError
+from perf_tests.engines.registry import find_engine
 from perf_tests.fingerprint import Commit, hard_key, soft_key
 from perf_tests.gpu_presence import quantiser_problem
-from perf_tests.profiling import Profile, profile_steps, require_teardown
+from perf_tests.measuring import MeasuringError, Subject, Timer, measured
+from perf_tests.spent import Spent
 
-#: Times `rounds` runs of a step, each after its reset; raw samples in seconds.
-Timer = Callable[[Step, int], tuple[Sequence[float], Any]]
+# How long a GPU that was too hot, or not alone, is left before the one retry.
+RETRY_PAUSE_S = 10.0
 
 
-class MeasuringError(RuntimeError):
-    """A case could not be measured; the message says what went wrong, with numbers."""
+class ContextLostError(MeasuringError):
+    """The CUDA context died with this case: nothing more can be measured in this process."""
 
 
 @dataclass(slots=True)
 class Harness:
-    """A device, the model that is loaded on it, and what it reached so far."""
+    """A device, the model that is loaded on it, and what it reached so far. `lost`
+    says why nothing can be measured any more; empty as long as it can."""
 
     device: Device
     source: Source
     commit: Commit
     ceilings: Ceilings | None = None
+    lost: str = ""
+    spent: Spent = field(default_factory=Spent)
     _meter: CeilingMeter | None = None
     _model: Any = None
-    _loaded: str | None = None
+    _loaded: tuple[object, str] | None = None
 
     @property
     def gpu(self) -> GpuSpec | None:
         return self.device.spec if isinstance(self.device, CudaDevice) else None
 
     def plan(self, case: Case) -> plan.Plan:
+        engine = find_engine(case.engine)
         # bitsandbytes takes seconds to import: only a quantised case asks for it.
         quantised = find_precision(case.precision).quantised
         machine = plan.Machine(
@@ -52,39 +59,54 @@ class Harness:
             capacity_bytes=self.device.capacity_bytes(),
             no_quantiser=quantiser_problem() if quantised else None,
         )
-        return plan.plan_case(case, self.source.spec, machine)
+        planned = plan.plan_case(case, self.source.spec, machine)
+        return replace(planned, skip=self._lacking(engine, case) or planned.skip)
+
+    def _lacking(self, engine: Engine, case: Case) -> str | None:
+        if case.phase not in engine.phases:
+            return f"is not for the engine {engine.name}, which runs {' and '.join(engine.phases)}"
+        if engine.needs_cuda and self.gpu is None:
+            return f"needs a CUDA GPU: the engine {engine.name} runs nowhere else"
+        return None
 
     def measure_ceilings(self) -> Ceilings:
         """On a GPU once, before the first model takes its memory; on a CPU before
         every case, and the maximum kept."""
         if self.ceilings is None or self.gpu is None:
-            self._meter = self._meter or CeilingMeter(self.device)
-            found = self._meter.measure()
+            with self.spent.on("ceilings"):
+                self._meter = self._meter or CeilingMeter(self.device)
+                found = self._meter.measure()
             self.ceilings = found if self.ceilings is None else self.ceilings.raised(found)
         return self.ceilings
 
     def measure(self, case: Case, timer: Timer, *, run_id: str, predicted_bytes: int) -> Record:
-        """Measures one case. Raises MeasuringError, out of memory included."""
+        """Measures one case, and once more after a pause where the GPU's state spoilt it.
+
+        Raises MeasuringError for whatever goes wrong on the way: out of memory, an
+        engine that raises, a wrong number of tokens; ContextLostError where the
+        device died of it.
+        """
         import torch
 
-        require_teardown()
+        if self.lost:
+            raise ContextLostError(self.lost)
         started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        measurement, no_memory = None, ""
+        measurement, failure = None, ""
         try:
             if self.ceilings is None:
                 self.measure_ceilings()
             with torch.inference_mode():
-                measurement = self._measurement(self._model_for(case), case, timer, predicted_bytes)
-        except RuntimeError as error:
-            if isinstance(error, MeasuringError) or not _out_of_memory(error):
-                raise
+                measurement = self._calm(case, timer, predicted_bytes)
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises fails its case and no other
             # Raised from here, it would keep its frames, and all the tensors in them.
-            no_memory = self._memory_message(case, predicted_bytes, error)
-        finally:
-            gc.collect()
-            self.device.release()
+            failure = self._message(case, predicted_bytes, error)
+            self.lost = self._lost(case, error)
+        if self.lost:
+            raise ContextLostError(self.lost)
+        gc.collect()
+        self.device.release()
         if measurement is None:
-            raise MeasuringError(no_memory)
+            raise MeasuringError(failure)
         return Record(
             schema=SCHEMA,
             run=run_id,
@@ -100,81 +122,87 @@ class Harness:
             measurement=measurement,
         )
 
-    def _model_for(self, case: Case) -> Any:
-        """The model of the case's precision; the one before is freed first, so
-        that there are never two."""
-        if self._loaded != case.precision:
+    def _calm(self, case: Case, timer: Timer, predicted_bytes: int) -> Measurement:
+        """A measurement; where the GPU's state spoilt it, and a pause may help, a second one."""
+        found = self._measurement(case, timer, predicted_bytes)
+        reasons = passing_spoilers(found)
+        if not reasons:
+            return found
+        with self.spent.on("pause before a retry"):
+            time.sleep(RETRY_PAUSE_S)
+        return replace(self._measurement(case, timer, predicted_bytes), retried=reasons)
+
+    def _measurement(self, case: Case, timer: Timer, predicted_bytes: int) -> Measurement:
+        engine = find_engine(case.engine)
+        subject = Subject(
+            case=case,
+            spec=self.source.spec,
+            model=self._model_for(case, engine),
+            engine=engine,
+            device=self.device,
+        )
+        return measured(subject, timer, self.spent, predicted_bytes=predicted_bytes)
+
+    def _model_for(self, case: Case, engine: Engine) -> Any:
+        """The model of the case's precision and loader; the one before is freed
+        first, so that there are never two."""
+        loader = engine.load or load
+        if self._loaded != (loader, case.precision):
             self.close()
-            try:
-                self._model = load(self.source, find_precision(case.precision), self.device.torch_device)
-            except Exception as error:
-                if _out_of_memory(error):
-                    raise
-                name = f"{self.source.spec.name} ({self.source.label})"
-                raise MeasuringError(f"{name} cannot be loaded: {error}") from error
-            self._loaded = case.precision
+            with self.spent.on("loading weights"):
+                try:
+                    self._model = loader(
+                        self.source, find_precision(case.precision), self.device.torch_device
+                    )
+                except Exception as error:
+                    if _out_of_memory(error):
+                        raise
+                    name = f"{self.source.spec.name} ({self.source.label})"
+                    raise MeasuringError(f"{name} cannot be loaded: {error}") from error
+            self._loaded = (loader, case.precision)
         return self._model
 
     def close(self) -> None:
         """Frees the loaded model."""
         self._model, self._loaded = None, None
         gc.collect()
-        self.device.release()
+        if not self.lost:
+            self.device.release()
 
-    def _measurement(self, model: Any, case: Case, timer: Timer, predicted_bytes: int) -> Measurement:
-        resident = self.device.resident_bytes()
-        self.device.start_peak()
-        step = prepare(model, self.source.spec, case, self.device)
-        warmup_s = self._warm_up(step, case)
-        before = self.device.state()
-        timed = plan.rounds(step_s=warmup_s[-1], phase=case.phase)
-        wall_s, output = timer(step, timed)
-        after = self.device.state()
-        peak = self.device.peak_bytes()
-        tokens = step.tokens(output)
-        _require_tokens(case, tokens)
-        firsts = step.first_token_s() if step.first_token_s else None
-        profile = self._profile(step, case, step_s=median(wall_s))
-        seen = profile if isinstance(profile, Profile) else None
-        return Measurement(
-            warmup_s=tuple(warmup_s),
-            wall_s=tuple(wall_s),
-            first_token_s=tuple(firsts[len(warmup_s) :]) if firsts else None,
-            device_s=seen.device_s if seen else None,
-            device_note=profile if isinstance(profile, str) else None,
-            memory=Memory(resident_bytes=resident, peak_bytes=peak, predicted_bytes=predicted_bytes),
-            tokens=tokens,
-            state_before=before,
-            state_after=after,
-            counts=Counts(launches=_settled(seen.launches), copies=_settled(seen.copies)) if seen else None,
-            operators=None,
+    def _message(self, case: Case, predicted_bytes: int, error: Exception) -> str:
+        if isinstance(error, MeasuringError | EngineError):
+            return str(error)
+        if _out_of_memory(error):
+            return self._memory_message(case, predicted_bytes, error)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {_first_line(error)}"
+        return (
+            f"{case.id}: the engine {case.engine} raised {said} ({Path(where.filename).name}:{where.lineno})"
         )
 
-    def _warm_up(self, step: Step, case: Case) -> list[float]:
-        seconds: list[float] = []
-        while not seconds or len(seconds) < plan.warmups(first_s=seconds[0], phase=case.phase):
-            step.reset()
+    def _lost(self, case: Case, error: Exception) -> str:
+        """Why nothing more can be measured: after a kernel's assert or an illegal
+        address every call to the device fails. Empty where the device answers."""
+        try:
             self.device.synchronise()
-            start = perf_counter()
-            step.run()
-            self.device.synchronise()
-            seconds.append(perf_counter() - start)
-        return seconds
-
-    def _profile(self, step: Step, case: Case, *, step_s: float) -> Profile | str:
-        if self.gpu is None:
-            return "a CPU has no device clock"
-        if case.phase is Phase.GENERATE:
-            return "generate() is timed on the wall; its steps are cases of their own"
-        return profile_steps(step, self.device, steps=plan.profiled_steps(step_s=step_s))
+        except RuntimeError:
+            return (
+                f"the CUDA context was lost in {case.id}, so nothing more can be measured in this run: "
+                f"{_first_line(error)}"
+            )
+        return ""
 
     def _memory_message(self, case: Case, predicted_bytes: int, error: Exception) -> str:
         peak = self.device.peak_bytes()
         return (
             f"{case.id} ran out of memory: {gib(predicted_bytes)} predicted, "
             f"{gib(peak) if peak is not None else '?'} reached, "
-            f"{gib(self.device.capacity_bytes())} could be had: {str(error).splitlines()[0]}"
+            f"{gib(self.device.capacity_bytes())} could be had: {_first_line(error)}"
         )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "without a word")
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -186,15 +214,3 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in words)
     )
-
-
-def _settled(per_step: Sequence[int]) -> int | None:
-    """A count that every step agrees on; None where they differ."""
-    return per_step[0] if len(set(per_step)) == 1 else None
-
-
-def _require_tokens(case: Case, tokens: Tokens) -> None:
-    """A step that produced fewer tokens than it claims was not the step it claims to be."""
-    wanted = case.output_len or 1
-    if tokens.produced != wanted:
-        raise MeasuringError(f"{case.id} produced {tokens.produced} tokens per sequence, not {wanted}")

@@ -18,20 +18,33 @@ from analytic import (
 )
 from analytic.text import gib
 from baselines.expectations import Band, find_band
+from perf_tests import counting, warmup
 
 # Rounds of a case: as many as its budget holds, within these.
 MOST_ROUNDS = 10
 LEAST_ROUNDS = 3
 MOST_PROFILED = 5
-GENERATE_ROUNDS = 3
-WALL_BUDGET_S = 3.0
+WALL_BUDGET_S = 2.0
 PROFILE_BUDGET_S = 2.0
-# Every case is stepped this often before it is timed: the first pass loads
-# kernels and fills the allocator, the second shows its pace.
-WARMUPS = 2
-GENERATE_WARMUPS = 1
-# A step this long shows its pace at once, and a second warm-up costs too much.
-LONG_STEP_S = 2.0
+# generate() takes about a second on a fast GPU, by a clock that is not judged: on a
+# slow host two calls say as much as three.
+MOST_GENERATED = 3
+LEAST_GENERATED = 2
+GENERATE_BUDGET_S = 2.7
+# Before the profiled steps come others without a pause: the first steps after a
+# rest run faster than a power limit lets them go on. A short step keeps no GPU busy
+# for long enough to be limited; one of them fills the caches.
+MOST_LEAD_IN = 3
+LEAD_IN_BUDGET_S = 1.0
+LIMITED_STEP_S = 0.05
+# For so many times its wall the device is held before a short step, for the host to
+# get ahead of it: a thousand launches may wait, most of what an eager step has.
+HOLD_STEPS = 1.5
+# Steps of a burst that is synchronised only at its end, and how many bursts.
+BURSTS = 5
+MOST_BURST_STEPS = 50
+LEAST_BURST_STEPS = 5
+BURST_BUDGET_S = 0.3
 
 # cuBLAS workspaces, allocator rounding and what the profiler holds.
 WORKSPACE_BYTES = 256 * 2**20
@@ -95,7 +108,7 @@ def _obstacle(precision: Precision, need_bytes: int, machine: Machine) -> str | 
 def rounds(*, step_s: float, phase: Phase) -> int:
     """Timed rounds of a case whose step takes `step_s` seconds."""
     if phase is Phase.GENERATE:
-        return GENERATE_ROUNDS
+        return max(LEAST_GENERATED, min(MOST_GENERATED, int(GENERATE_BUDGET_S / step_s)))
     return max(LEAST_ROUNDS, min(MOST_ROUNDS, int(WALL_BUDGET_S / step_s)))
 
 
@@ -103,11 +116,19 @@ def profiled_steps(*, step_s: float) -> int:
     return max(LEAST_ROUNDS, min(MOST_PROFILED, int(PROFILE_BUDGET_S / step_s)))
 
 
-def warmups(*, first_s: float, phase: Phase) -> int:
-    """Warm-up steps, given how long the first of them took."""
-    if phase is Phase.GENERATE or first_s > LONG_STEP_S:
-        return GENERATE_WARMUPS
-    return WARMUPS
+def lead_in_steps(*, step_s: float) -> int:
+    if step_s < LIMITED_STEP_S:
+        return 1
+    return max(1, min(MOST_LEAD_IN, int(LEAD_IN_BUDGET_S / step_s)))
+
+
+def hold_s(*, step_s: float) -> float:
+    """Seconds for which the device is held before a profiled step."""
+    return HOLD_STEPS * step_s if step_s < LIMITED_STEP_S else 0.0
+
+
+def burst_steps(*, step_s: float) -> int:
+    return max(LEAST_BURST_STEPS, min(MOST_BURST_STEPS, int(BURST_BUDGET_S / step_s)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +148,9 @@ def estimate(case: Case, model: ModelSpec, gpu: GpuSpec, bands: Sequence[Band]) 
     step_s = case_bound(model, case, gpu.roofs).lower_s / fraction
     timed = rounds(step_s=step_s, phase=case.phase)
     # generate() is timed on the wall alone; its steps are cases of their own.
-    profiled = 0 if case.phase is Phase.GENERATE else profiled_steps(step_s=step_s)
-    runs = warmups(first_s=step_s, phase=case.phase) + timed + profiled
+    profiled, looked_at = 0, 0
+    if case.phase is not Phase.GENERATE:
+        profiled = profiled_steps(step_s=step_s)
+        looked_at = lead_in_steps(step_s=step_s) + profiled + counting.STEPS
+    runs = warmup.most_steps(step_s=step_s, phase=case.phase) + timed + looked_at
     return Estimate(step_s=step_s, rounds=timed, profiled=profiled, total_s=runs * step_s)

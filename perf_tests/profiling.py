@@ -1,25 +1,30 @@
-"""Device time: the union of the kernels' intervals in a step, by CUPTI.
+"""Device time: the union of the kernels' intervals in a step, by CUPTI; and what a step does.
 
 CUPTI slows whatever runs after it in the process unless it is torn down, for
-which TEARDOWN_CUPTI=1 must be set before torch is imported. So within a case
-the wall is timed first, and nothing is timed at all where the tear-down is off.
+which TEARDOWN_CUPTI=1 must be set before torch is imported. So within a case the
+wall is timed first, and a measurement made where the tear-down is off is invalid.
 """
 
+import gc
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from statistics import median_low
 
+from baselines.record import KernelTime
 from perf_tests.device import Device
-from perf_tests.engine import Step
+from perf_tests.engines.step import Step
+from perf_tests.kineto import RUN_RANGE, STEP_RANGE, DeviceEvent, Trace, read, union_ns, within
+from perf_tests.module_ranges import kernel_operator
 
 TEARDOWN = "TEARDOWN_CUPTI"
-_RANGE = "roofgate.step"
 
 
 class ProfilerStateError(RuntimeError):
-    """The profiler would spoil, or has spoilt, what is timed after it."""
+    """The profiler would spoil what is timed after it."""
 
 
 def arrange_teardown() -> None:
@@ -35,94 +40,116 @@ def arrange_teardown() -> None:
     os.environ[TEARDOWN] = "1"
 
 
-def require_teardown() -> None:
-    """Raises ProfilerStateError where the tear-down has been turned off since."""
-    if os.environ.get(TEARDOWN) != "1":
-        raise ProfilerStateError(
-            f"{TEARDOWN} is {os.environ.get(TEARDOWN)!r}, not '1': a profiler that was used in this "
-            "process would slow everything timed after it"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """One kernel, copy (Memcpy) or fill (Memset) on the device, in nanoseconds."""
-
-    kind: str
-    start_ns: int
-    end_ns: int
+def torn_down() -> bool:
+    """Whether the profiler leaves no trace behind in this process."""
+    return os.environ.get(TEARDOWN) == "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Per profiled step: device time in seconds, kernels launched, copies made."""
+    """Per profiled step: device time in seconds, and counts. What the device does is
+    None where it cannot be seen, with the reason in `note`."""
 
-    device_s: tuple[float, ...]
-    launches: tuple[int, ...]
-    copies: tuple[int, ...]
+    aten_ops: tuple[int, ...]
+    note: str | None = None
+    device_s: tuple[float, ...] | None = None
+    launches: tuple[int, ...] | None = None
+    copies: tuple[int, ...] | None = None
+    syncs: tuple[int, ...] | None = None
+    kernels: tuple[KernelTime, ...] | None = None
 
 
-def profile_steps(step: Step, device: Device, *, steps: int) -> Profile | str:
-    """Profiles a CUDA step; the reason, as text, where the profiler saw no kernel."""
+def profile_steps(
+    step: Step,
+    device: Device,
+    *,
+    steps: int,
+    lead_in: int = 0,
+    hold_s: float = 0.0,
+    ranges: AbstractContextManager[object] | None = None,
+) -> Profile:
+    """Profiles `steps` steps that follow `lead_in` others without a pause.
+
+    A GPU that rests runs its first step faster than its power limit lets it go on:
+    the lead-in is not counted. Before each step the device is held for `hold_s`
+    seconds, so that the host gets ahead: a kernel that follows a pause takes longer,
+    and how long the pauses are is the host's doing. `ranges` marks operators while
+    it is open.
+    """
     from torch.profiler import ProfilerActivity, profile, record_function
 
-    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    # CUPTI's tear-down after an earlier session is done at the next call to the
+    # device; one that is still due would blind this session.
+    step.reset()
+    step.run()
+    device.synchronise()
+    activities = [ProfilerActivity.CPU]
+    if device.torch_device != "cpu":
+        activities.append(ProfilerActivity.CUDA)
     with warnings.catch_warnings():
         # Every session of the profiler stands alone here, which is what it warns of.
         warnings.filterwarnings("ignore", message=".*Profiler clears events")
         profiler = profile(activities=activities)
-    with profiler:
-        for _ in range(steps):
-            step.reset()
-            device.synchronise()
-            with record_function(_RANGE):
-                step.run()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with ranges or nullcontext(), profiler:
+            for number in range(lead_in + steps):
+                step.reset()
                 device.synchronise()
-    windows, intervals = _read(profiler.profiler.kineto_results.events())
-    if not intervals:
-        return "the profiler saw no kernel (no access to CUPTI?)"
-    if len(windows) != steps:
-        return f"the profiler returned {len(windows)} of {steps} steps"
-    per_step = [[i for i in intervals if start <= i.start_ns < end] for start, end in windows]
+                device.hold(hold_s)
+                if number < lead_in:
+                    step.run()
+                    device.synchronise()
+                    continue
+                with record_function(STEP_RANGE):
+                    with record_function(RUN_RANGE):
+                        step.run()
+                    device.synchronise()
+    finally:
+        if collecting:
+            gc.enable()
+    trace = read(profiler.profiler.kineto_results.events())
+    return _profile(trace, steps=steps, on_cpu=device.torch_device == "cpu", ranged=ranges is not None)
+
+
+def _profile(trace: Trace, *, steps: int, on_cpu: bool, ranged: bool) -> Profile:
+    aten_ops = tuple(within(trace.aten_ns, run) for run in trace.runs)
+    if on_cpu:
+        return Profile(aten_ops=aten_ops, note="a CPU has no device clock")
+    if not trace.device:
+        return Profile(aten_ops=aten_ops, note="the profiler saw no kernel (no access to CUPTI?)")
+    if len(trace.steps) != steps:
+        return Profile(aten_ops=aten_ops, note=f"the profiler returned {len(trace.steps)} of {steps} steps")
+    # By their launches: what held the device back was launched before the step.
+    per_step = [[e for e in trace.device if window.holds(e.launched_ns)] for window in trace.steps]
     if not all(per_step):
-        return "the profiler returned a step without kernels"
+        return Profile(aten_ops=aten_ops, note="the profiler returned a step without kernels")
     return Profile(
-        device_s=tuple(union_ns(step_intervals) / 1e9 for step_intervals in per_step),
-        launches=tuple(sum(i.kind == "kernel" for i in s) for s in per_step),
-        copies=tuple(sum(i.kind == "Memcpy" for i in s) for s in per_step),
+        aten_ops=aten_ops,
+        device_s=tuple(union_ns(events) / 1e9 for events in per_step),
+        launches=tuple(sum(e.kind == "kernel" for e in events) for events in per_step),
+        copies=tuple(sum(e.kind == "Memcpy" for e in events) for events in per_step),
+        syncs=tuple(within(trace.syncs_ns, run) for run in trace.runs),
+        kernels=kernel_times(per_step, ranged=ranged),
     )
 
 
-def _read(events: Iterable) -> tuple[list[tuple[int, int]], list[Interval]]:
-    """(step windows, device intervals) from raw Kineto events; building torch's
-    event tree takes seconds for the thousands of kernels of a step."""
-    from torch.autograd import DeviceType
-
-    windows, intervals = [], []
-    for event in events:
-        on_host = event.device_type() == DeviceType.CPU
-        # A range is reported twice: on the host, and as a shadow on the device.
-        if event.is_user_annotation():
-            if on_host and event.name() == _RANGE:
-                windows.append((event.start_ns(), event.start_ns() + event.duration_ns()))
-        elif not on_host:
-            start = event.start_ns()
-            intervals.append(
-                Interval(kind=_kind(event.name()), start_ns=start, end_ns=start + event.duration_ns())
-            )
-    return sorted(windows), intervals
-
-
-def _kind(name: str) -> str:
-    """Kineto tells copies and fills from kernels by their names alone (torch < 2.13)."""
-    return next((kind for kind in ("Memcpy", "Memset") if name.startswith(kind)), "kernel")
-
-
-def union_ns(intervals: Sequence[Interval]) -> int:
-    """The time during which at least one of the intervals runs."""
-    total, reached = 0, 0
-    for interval in sorted(intervals, key=lambda i: i.start_ns):
-        start = max(interval.start_ns, reached)
-        total += max(0, interval.end_ns - start)
-        reached = max(reached, interval.end_ns)
-    return total
+def kernel_times(per_step: Sequence[Sequence[DeviceEvent]], *, ranged: bool) -> tuple[KernelTime, ...]:
+    """The events of each step summed by operator and name. `ranged`: operators were
+    marked, so that what lies in none is "other"."""
+    sums: dict[tuple[str | None, str], list[list[int]]] = {}
+    for number, events in enumerate(per_step):
+        for event in events:
+            operator = kernel_operator(event.operator or "other", event.name) if ranged else None
+            times = sums.setdefault((operator, event.name), [[] for _ in per_step])
+            times[number].append(event.end_ns - event.start_ns)
+    return tuple(
+        KernelTime(
+            operator=operator,
+            name=name,
+            launches=median_low([len(times) for times in steps]),
+            device_s=tuple(sum(times) / 1e9 for times in steps),
+        )
+        for (operator, name), steps in sorted(sums.items(), key=lambda item: -sum(map(sum, item[1])))
+    )

@@ -1,7 +1,6 @@
 """What goes wrong on real machines, and what is said then."""
 
 import sys
-import warnings
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +14,8 @@ from baselines.verdict import Status
 from perf_tests import gpu_presence, harness, lane
 from perf_tests.checkpoint import random_source
 from perf_tests.device import CpuDevice
+from perf_tests.engines.engine import Engine
 from perf_tests.fingerprint import Commit
-from perf_tests.nvml import EVENT_REASONS, Nvml
 from perf_tests.selftests.records import CPU_CEILINGS
 from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
 
@@ -32,18 +31,23 @@ import perf_tests.harness as harness
 
 ceilings.CeilingMeter.measure = lambda self: CPU_CEILINGS  # saves their time
 
-real = harness.prepare
+real = harness.find_engine
 
-def prepare(model, spec, case, device):
-    import torch
-    if case.id.startswith("decode-b1-c128"):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.\\nsecond line")
-    step = real(model, spec, case, device)
-    if case.id.startswith("decode-b1-c512"):
-        return replace(step, tokens=lambda output: replace(step.tokens(output), produced=2))
-    return step
+def find_engine(name):
+    engine = real(name)
 
-harness.prepare = prepare
+    def prepare(model, spec, case, device):
+        import torch
+        if case.id.startswith("decode-b1-c128"):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.\\nsecond line")
+        step = engine.prepare(model, spec, case, device)
+        if case.id.startswith("decode-b1-c512"):
+            return replace(step, tokens=lambda output: replace(step.tokens(output), produced=2))
+        return step
+
+    return replace(engine, prepare=prepare)
+
+harness.find_engine = find_engine
 
 fits = harness.Harness.plan
 
@@ -146,12 +150,12 @@ def test_what_did_not_fit_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     held: list[weakref.ref[Held]] = []
 
-    def prepare(*_: Any) -> None:
+    def prepare(*_: Any) -> Any:
         tensors = Held()
         held.append(weakref.ref(tensors))
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(harness, "prepare", prepare)
+    monkeypatch.setattr(harness, "find_engine", lambda name: Engine(name=name, prepare=prepare))
     source = random_source(str(write_config(tmp_path / "tiny")))
     here = harness.Harness(device=CpuDevice(), source=source, commit=Commit(hash="", dirty=False))
     here.ceilings = CPU_CEILINGS
@@ -165,117 +169,6 @@ def test_what_did_not_fit_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_pat
     model = weakref.ref(here._model)
     here.close()
     assert model() is None
-
-
-# --- NVML --------------------------------------------------------------------
-
-NVML_READINGS = ("driver", "power_limit_w", "ecc", "mig", "state")
-
-
-def test_without_nvml_it_is_said_once_and_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-
-    with pytest.warns(RuntimeWarning, match="NVML cannot be used, so clocks, power and driver") as caught:
-        nvml = Nvml.of("GPU-0")
-    readings = [getattr(nvml, name)() for name in NVML_READINGS]
-
-    assert len(caught) == 1
-    assert readings == [None] * 5
-
-
-def test_a_driver_that_does_not_answer_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise OSError("libnvidia-ml.so.1: cannot open shared object file")
-
-    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(nvmlInit=fail))
-
-    with pytest.warns(RuntimeWarning, match=r"libnvidia-ml\.so\.1"):
-        assert Nvml.of("GPU-0").state() is None
-
-
-def test_a_missing_nvml_does_not_stop_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the filters of this very session: what our own rooms warn is an error here."""
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    with warnings.catch_warnings(record=True) as said:  # keeps the filters as they are
-        assert Nvml.of("GPU-0").state() is None
-
-    assert len(said) == 1
-
-
-class NvmlError(Exception):
-    pass
-
-
-def library(**calls: Any) -> Any:
-    """A stand-in for pynvml; a call that is not given is not supported."""
-
-    def unsupported(*_: Any) -> Any:
-        raise NvmlError("not supported")
-
-    names = (
-        *("nvmlSystemGetDriverVersion", "nvmlDeviceGetEnforcedPowerLimit", "nvmlDeviceGetEccMode"),
-        *("nvmlDeviceGetMigMode", "nvmlDeviceGetClockInfo", "nvmlDeviceGetPowerUsage"),
-        *("nvmlDeviceGetMemoryInfo", "nvmlDeviceGetTemperature"),
-    )
-    constants = {"NVML_CLOCK_SM": 1, "NVML_CLOCK_MEM": 2, "NVML_TEMPERATURE_GPU": 0, "NVMLError": NvmlError}
-    return SimpleNamespace(**(dict.fromkeys(names, unsupported) | constants | calls))
-
-
-def test_what_a_gpu_does_not_support_is_none_alone() -> None:
-    """A T4 has no MIG; the rest is read all the same."""
-    nvml = Nvml(
-        library(
-            nvmlDeviceGetEnforcedPowerLimit=lambda _: 70_000,
-            nvmlDeviceGetEccMode=lambda _: [1, 1],
-            nvmlDeviceGetClockInfo=lambda _, clock: {1: 1590, 2: 5001}[clock],
-            nvmlDeviceGetTemperatureV=lambda _handle, _sensor: 61,
-            nvmlDeviceGetCurrentClocksEventReasons=lambda _: 0x4 | 0x20,
-        ),
-        object(),
-    )
-    state = nvml.state()
-
-    assert (nvml.power_limit_w(), nvml.ecc(), nvml.mig(), nvml.driver()) == (70.0, True, None, None)
-    assert state is not None
-    assert (state.sm_clock_mhz, state.memory_clock_mhz, state.temperature_c) == (1590, 5001, 61)
-    assert (state.power_w, state.memory_used_bytes) == (None, None)
-    assert state.event_reasons == ("sw_power_cap", "sw_thermal_slowdown")
-
-
-def test_older_drivers_name_the_same_calls_otherwise() -> None:
-    nvml = Nvml(
-        library(
-            nvmlDeviceGetTemperature=lambda _handle, _sensor: 44,
-            nvmlDeviceGetCurrentClocksThrottleReasons=lambda _: 0x8,
-        ),
-        object(),
-    )
-    state = nvml.state()
-
-    assert state is not None
-    assert (state.temperature_c, state.event_reasons) == (44, ("hw_slowdown",))
-
-
-def test_without_a_call_for_event_reasons_there_are_none() -> None:
-    state = Nvml(library(), object()).state()
-
-    assert state is not None
-    assert state.event_reasons is None
-
-
-def test_event_reasons_are_the_bits_of_nvml() -> None:
-    """As nvml.h has them; a renamed constant there would be seen here."""
-    pynvml = pytest.importorskip("pynvml")
-    names = {
-        0x4: "nvmlClocksEventReasonSwPowerCap",
-        0x20: "nvmlClocksEventReasonSwThermalSlowdown",
-        0x8: "nvmlClocksThrottleReasonHwSlowdown",
-        0x40: "nvmlClocksThrottleReasonHwThermalSlowdown",
-        0x80: "nvmlClocksThrottleReasonHwPowerBrakeSlowdown",
-    }
-    for bit, name in names.items():
-        assert getattr(pynvml, name) == bit
-        assert bit in EVENT_REASONS
 
 
 # --- what is installed, and what the machine has -----------------------------

@@ -137,11 +137,25 @@ def test_records_hold_what_a_cpu_can_tell(lane_run: LaneRun) -> None:
         assert (one.gpu, one.model.name, one.hard.checkpoint) == ("cpu", "tiny", "random weights")
         assert 3 <= len(sampled.wall_s) <= 10
         assert sampled.device_s is None
-        assert sampled.device_note == "a CPU has no device clock"
         assert one.ceilings is not None
+        assert one.ceilings.event_resolution_s is not None
+        assert sampled.prepare_s is not None
+        assert sampled.warmup_stop in ("settled", "budget", "one")
+        assert sampled.conditions is sampled.energy_j is sampled.kernels is sampled.back_to_back_s is None
+        assert (sampled.teardown, sampled.retried) == (True, ())
         assert sampled.tokens is not None
         assert sampled.tokens.produced == (16 if case_id.startswith("generate") else 1)
+    for case_id in MEASURED[:2]:
+        sampled = records[case_id].measurement
+        assert sampled.device_note == "a CPU has no device clock"
+        # Two layers: some hundred calls of ATen, some thousand of Python, the same each time.
+        assert sampled.counts is not None
+        assert 50 < (sampled.counts.aten_ops or 0) < 1_000
+        assert 500 < (sampled.counts.python_calls or 0) < 20_000
+        assert sampled.counts.launches is sampled.counts.syncs is sampled.counts.allocated_bytes is None
     generated = records["generate-b1-p32-n16-fp32-eager"].measurement
+    assert generated.device_note == "generate() is timed on the wall; its steps are cases of their own"
+    assert generated.counts is None
     assert generated.first_token_s is not None
     assert len(generated.first_token_s) == len(generated.wall_s) == 3
 
@@ -163,7 +177,8 @@ def test_pytest_benchmark_carries_the_bound(lane_run: LaneRun, case_id: str) -> 
     assert told["case"] == case_id
     assert (told["model"], told["gpu"]) == ("tiny", "cpu")
     assert told["device_s"] is told["device_fraction"] is None
-    assert told["gpu_state_before"] is told["gpu_state_after"] is None
+    assert told["conditions"] is None
+    assert (told["counts"] is None) is case_id.startswith("generate")
     lower_s = told["bound"]["lower_s"]
     assert lower_s > 0
     assert told["wall_fraction"] > 0

@@ -1,4 +1,4 @@
-"""Device time from profiler events that nobody need profile for."""
+"""Device time and counts from profiler events that nobody needs a GPU for."""
 
 import os
 import subprocess
@@ -10,20 +10,21 @@ from typing import Any, Self
 import pytest
 
 from perf_tests import profiling
-from perf_tests.engine import Step
-from perf_tests.profiling import (
-    Interval,
-    Profile,
-    ProfilerStateError,
-    profile_steps,
-    require_teardown,
-    union_ns,
-)
-from perf_tests.selftests.tiny import ROOT
+from perf_tests.device import CpuDevice
+from perf_tests.engines.step import Step
+from perf_tests.kineto import RUN_RANGE, STEP_RANGE, DeviceEvent, read, union_ns
+from perf_tests.module_ranges import RANGE_PREFIX
+from perf_tests.profiling import Profile, profile_steps, torn_down
+from perf_tests.selftests.tiny import ROOT, Later
+
+torch = Later("torch")
 
 
-def spans(*pairs: tuple[int, int]) -> list[Interval]:
-    return [Interval(kind="kernel", start_ns=start, end_ns=end) for start, end in pairs]
+def spans(*pairs: tuple[int, int]) -> list[DeviceEvent]:
+    return [
+        DeviceEvent(name="k", kind="kernel", launched_ns=start, start_ns=start, end_ns=end, operator=None)
+        for start, end in pairs
+    ]
 
 
 @pytest.mark.parametrize(
@@ -50,9 +51,16 @@ class Event:
     """A raw Kineto event, as far as it is read."""
 
     def __init__(
-        self, name: str, start: int, end: int, *, device: bool = True, annotation: bool = False
+        self,
+        name: str,
+        start: int,
+        end: int,
+        *,
+        device: bool = True,
+        annotation: bool = False,
+        correlation: int = -1,
     ) -> None:
-        self._values = (name, start, end - start, device, annotation)
+        self._values = (name, start, end - start, device, annotation, correlation)
 
     def name(self) -> str:
         return self._values[0]
@@ -71,49 +79,97 @@ class Event:
     def is_user_annotation(self) -> bool:
         return self._values[4]
 
-
-def step_range(start: int, end: int) -> list[Event]:
-    """A step's range: on the host, and its shadow on the device."""
-    name = profiling._RANGE
-    return [
-        Event(name, start, end, device=False, annotation=True),
-        Event(name, start, end, device=True, annotation=True),
-    ]
+    def correlation_id(self) -> int:
+        return self._values[5]
 
 
-def test_a_range_is_a_window_on_the_host_and_no_kernel_on_the_device() -> None:
+def marked(name: str, start: int, end: int) -> list[Event]:
+    """A range: on the host, and its shadow on the device."""
+    return [Event(name, start, end, device=on_device, annotation=True) for on_device in (False, True)]
+
+
+def step_range(start: int, end: int, *, waits_ns: int = 0) -> list[Event]:
+    """A step's two ranges; at its end the host waits for the device."""
+    return [*marked(STEP_RANGE, start, end), *marked(RUN_RANGE, start, end - waits_ns)]
+
+
+def operator(name: str, start: int, end: int) -> list[Event]:
+    return marked(f"{RANGE_PREFIX}{name}", start, end)
+
+
+def host(name: str, start: int, correlation: int = 0) -> Event:
+    return Event(name, start, start + 1, device=False, correlation=correlation)
+
+
+def test_a_range_is_a_span_on_the_host_and_no_kernel_on_the_device() -> None:
     pytest.importorskip("torch")
-    events = [
-        *step_range(1000, 2000),
-        *step_range(100, 900),
-        Event("another range", 0, 5000, device=False, annotation=True),
-        Event("aten::mm", 110, 120, device=False),
-        Event("gemm_kernel", 120, 150),
-    ]
+    trace = read(
+        [
+            *step_range(1000, 2000),
+            *step_range(100, 900),
+            *marked("another range", 0, 5000),
+            host("aten::mm", 110),
+            Event("gemm_kernel", 120, 150),
+        ]
+    )
 
-    windows, intervals = profiling._read(events)
-
-    assert windows == [(100, 900), (1000, 2000)]
-    assert intervals == [Interval(kind="kernel", start_ns=120, end_ns=150)]
+    assert [(s.start_ns, s.end_ns) for s in trace.steps] == [(100, 900), (1000, 2000)]
+    assert [(e.name, e.start_ns, e.end_ns) for e in trace.device] == [("gemm_kernel", 120, 150)]
+    assert trace.aten_ns == (110,)
 
 
 def test_copies_and_fills_are_told_from_kernels() -> None:
     pytest.importorskip("torch")
     names = ["Memcpy DtoD (Device -> Device)", "Memset (Device)", "void cutlass::Kernel", "my_Memcpy_kernel"]
 
-    _, intervals = profiling._read([Event(name, 0, 1) for name in names])
+    trace = read([Event(name, 0, 1) for name in names])
 
-    assert [i.kind for i in intervals] == ["Memcpy", "Memset", "kernel", "kernel"]
+    assert [e.kind for e in trace.device] == ["Memcpy", "Memset", "kernel", "kernel"]
+
+
+def test_a_kernel_belongs_to_the_innermost_range_around_its_launch() -> None:
+    """However late it runs, and whatever else the host does meanwhile."""
+    pytest.importorskip("torch")
+    trace = read(
+        [
+            *operator("residual", 0, 100),
+            *operator("attention", 10, 60),
+            *operator("q_proj", 20, 30),
+            *operator("q_proj", 110, 120),
+            # A CPU operator's own id is of another numbering.
+            host("aten::mm", 5, correlation=3),
+            *(host("cudaLaunchKernel", at, n) for n, at in enumerate((5, 15, 25, 30, 60, 105, 110), start=1)),
+            host("cuLaunchKernelEx", 119, 8),
+            *(Event(f"k{n}", 1000 + n, 1001 + n, correlation=n) for n in range(1, 10)),
+        ]
+    )
+
+    assert {e.name: e.operator for e in trace.device} == {
+        "k1": "residual",
+        "k2": "attention",
+        "k3": "q_proj",
+        "k4": "attention",
+        "k5": "residual",
+        "k6": None,
+        "k7": "q_proj",
+        "k8": "q_proj",
+        "k9": None,  # its launch was not seen
+    }
+
+
+Profiled = Callable[..., tuple[Profile, list[str]]]
 
 
 @pytest.fixture
-def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Profile | str, list[str]]]]:
+def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profiled]:
     """Profiles steps under a profiler that returns the given events; also says
     what was done, in order."""
     torch_profiler = pytest.importorskip("torch.profiler")
     done: list[str] = []
 
-    def profile_events(events: list[Event], *, steps: int) -> tuple[Profile | str, list[str]]:
+    def profile_events(
+        events: list[Event], *, steps: int, lead_in: int = 0, ranges: Any = None
+    ) -> tuple[Profile, list[str]]:
         class Canned:
             def __init__(self, **_: Any) -> None:
                 results = SimpleNamespace(events=lambda: events)
@@ -132,13 +188,18 @@ def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Pr
             run=lambda: done.append("run"),
             tokens=lambda _: pytest.fail("not asked for"),
         )
-        device = SimpleNamespace(synchronise=lambda: done.append("sync"))
-        return profile_steps(step, device, steps=steps), done
+        device = SimpleNamespace(
+            synchronise=lambda: done.append("sync"),
+            hold=lambda seconds: done.append(f"hold {seconds:g}"),
+            torch_device="cuda:0",
+        )
+        found = profile_steps(step, device, steps=steps, lead_in=lead_in, hold_s=0.1, ranges=ranges)
+        return found, done
 
     return profile_events
 
 
-def test_device_time_is_per_step(profiled: Callable[..., tuple[Profile | str, list[str]]]) -> None:
+def test_device_time_is_per_step(profiled: Profiled) -> None:
     """Two steps: overlapping kernels count once, gaps and what lies between the steps not at all."""
     events = [
         *step_range(1_000, 2_000),
@@ -153,11 +214,84 @@ def test_device_time_is_per_step(profiled: Callable[..., tuple[Profile | str, li
 
     profile, done = profiled(events, steps=2)
 
-    assert isinstance(profile, Profile)
+    assert profile.note is None
     assert profile.device_s == pytest.approx((450e-9, 550e-9))
     assert profile.launches == (2, 1)
     assert profile.copies == (1, 0)
-    assert done == ["on", *["reset", "sync", "run", "sync"] * 2, "off"]
+    # A step beforehand, in which a tear-down that is still due is done.
+    assert done[:3] == ["reset", "run", "sync"]
+    assert done[3:] == ["on", *["reset", "sync", "hold 0.1", "run", "sync"] * 2, "off"]
+
+
+def test_a_step_has_what_it_launched_and_not_what_was_launched_before_it(profiled: Profiled) -> None:
+    """The device was held: that kernel begins within the step, and another ends after the next began."""
+    events = [
+        host("cudaLaunchKernel", 90, 1),
+        *step_range(100, 200),
+        Event("spin_kernel", 101, 150, correlation=1),
+        host("cudaLaunchKernel", 110, 2),
+        Event("a", 150, 170, correlation=2),
+        *step_range(300, 400),
+        host("cudaLaunchKernel", 310, 3),
+        Event("a", 320, 330, correlation=3),
+    ]
+
+    profile, _ = profiled(events, steps=2)
+
+    assert profile.device_s == pytest.approx((20e-9, 10e-9))
+    assert profile.launches == (1, 1)
+
+
+def test_the_lead_in_is_run_and_not_counted(profiled: Profiled) -> None:
+    profile, done = profiled([*step_range(0, 10), Event("a", 1, 3)], steps=1, lead_in=2)
+
+    assert done[3:].count("run") == 3
+    assert profile.launches == (1,)
+
+
+def test_what_the_host_does_is_counted_up_to_the_harness_own_wait(profiled: Profiled) -> None:
+    events = [
+        *step_range(0, 100, waits_ns=20),
+        *(host(name, at) for at, name in enumerate(("aten::mm", "aten::add", "cudaStreamSynchronize"))),
+        host("cudaDeviceSynchronize", 81),
+        host("aten::copy_", 150),
+        *step_range(200, 300, waits_ns=20),
+        host("aten::mm", 200),
+        Event("a", 10, 20),
+        Event("a", 210, 220),
+    ]
+
+    profile, _ = profiled(events, steps=2)
+
+    assert profile.aten_ops == (2, 1)
+    assert profile.syncs == (1, 0)
+
+
+def test_kernels_are_summed_by_operator_and_name(profiled: Profiled) -> None:
+    """The longest first; what lies in no operator is "other"."""
+    events = [
+        *(e for at in (0, 1_000) for e in step_range(at, at + 900)),
+        *(e for at in (0, 1_000) for e in operator("q_proj", at + 10, at + 20)),
+        *(host("cudaLaunchKernel", at, n) for n, at in enumerate((11, 12, 30, 1_011, 1_012), start=1)),
+        Event("gemm", 100, 130, correlation=1),
+        Event("gemm", 200, 220, correlation=2),
+        Event("arange", 300, 305, correlation=3),
+        Event("gemm", 1_100, 1_160, correlation=4),
+        Event("gemm", 1_200, 1_201, correlation=5),
+    ]
+    from contextlib import nullcontext
+
+    profile, _ = profiled(events, steps=2, ranges=nullcontext())
+    plain, _ = profiled(events, steps=2)
+
+    assert profile.kernels is not None
+    assert [(k.operator, k.name, k.launches) for k in profile.kernels] == [
+        ("q_proj", "gemm", 2),
+        ("other", "arange", 0),
+    ]
+    assert profile.kernels[0].device_s == pytest.approx((50e-9, 61e-9))
+    assert profile.kernels[1].device_s == pytest.approx((5e-9, 0))
+    assert {k.operator for k in plain.kernels or ()} == {None}
 
 
 @pytest.mark.parametrize(
@@ -170,12 +304,30 @@ def test_device_time_is_per_step(profiled: Callable[..., tuple[Profile | str, li
     ids=["no kernel", "a step is missing", "an empty step"],
 )
 def test_what_cannot_be_told_is_a_reason_and_no_number(
-    profiled: Callable[..., tuple[Profile | str, list[str]]], events: list[Event], reason: str
+    profiled: Profiled, events: list[Event], reason: str
 ) -> None:
-    told, _ = profiled(events, steps=2)
+    profile, _ = profiled(events, steps=2)
 
-    assert isinstance(told, str)
-    assert reason in told
+    assert reason in (profile.note or "")
+    assert profile.device_s is profile.launches is profile.kernels is None
+
+
+@pytest.mark.usefixtures("torch_installed")
+def test_on_a_cpu_aten_calls_are_counted_for_real() -> None:
+    """One matrix product more is seen exactly, with what it calls in turn."""
+
+    def counted(products: int) -> tuple[int, ...]:
+        matrix = torch.ones(4, 4)
+        run = lambda: [matrix @ matrix for _ in range(products)]  # noqa: E731 - a step in one line
+        step = Step(reset=lambda: None, run=run, tokens=lambda _: pytest.fail("not asked for"))
+        profile = profile_steps(step, CpuDevice(), steps=2, lead_in=1)
+        assert profile.note == "a CPU has no device clock"
+        return profile.aten_ops
+
+    one, two = counted(1), counted(2)
+
+    assert one[0] == one[1] >= 1
+    assert two == (2 * one[0],) * 2
 
 
 def python(code: str, *, teardown: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -214,12 +366,11 @@ def test_the_plugin_arranges_the_teardown() -> None:
 
 
 @pytest.mark.parametrize("value", ["0", None])
-def test_a_teardown_turned_off_since_is_refused(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
-    require_teardown()
+def test_a_teardown_turned_off_since_is_seen(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    assert torn_down()
     if value is None:
         monkeypatch.delenv(profiling.TEARDOWN)
     else:
         monkeypatch.setenv(profiling.TEARDOWN, value)
 
-    with pytest.raises(ProfilerStateError, match=rf"TEARDOWN_CUPTI is {value!r}, not '1'"):
-        require_teardown()
+    assert not torn_down()
