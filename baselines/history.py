@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 
 from analytic import text
+from baselines.attribution import movers
+from baselines.canary import Fall, fallen
 from baselines.derived import CPU, Derived
 from baselines.interval import Spread, own_spread, pool, prediction_margin, spread_for
 from baselines.policy import Policy
@@ -72,13 +74,15 @@ def compare(
     if len(logs) < policy.min_sessions or own is None or pooled is None:
         few = f"{len(logs)} of the {policy.min_sessions} sessions needed to judge are in {stored.place}"
         return [Finding(status=Status.NO_BASELINE, text=few), *findings]
-    return [_device(derived, stored, logs, spread_for(own, pooled), policy), *findings]
+    return [*_device(derived, stored, logs, spread_for(own, pooled), policy), *findings]
 
 
 def _device(
     derived: Derived, stored: Stored, logs: Sequence[float], spread: Spread, policy: Policy
-) -> Finding:
-    """One new session against the stored ones, on the log of device time."""
+) -> list[Finding]:
+    """One new session against the stored ones, on the log of device time; and the
+    GPU's own speed against what it was in them. A GPU that was slower by some share
+    excuses a case that was slower by that share, and no more."""
     assert derived.device_s is not None  # noqa: S101 - the caller checked
     mean = math.fsum(logs) / len(logs)
     change = math.log(derived.device_s) - mean
@@ -91,21 +95,41 @@ def _device(
         f"{text.signed_percent(math.expm1(change))} against {then}, the mean of {len(logs)} sessions, "
         f"which may vary by {text.percent(math.expm1(margin), digits=2)}"
     )
+    slow = _slow_gpu(derived, stored.baseline, policy)
+    warning = [Finding(status=Status.WARN, text=f"the GPU was slow: {slow.words}")] if slow else []
+    if slow and change > margin and change - slow.log <= margin:
+        words = f"the GPU was slow, not the code: {slow.words}; device time {now}: {basis}"
+        return [Finding(status=Status.INVALID, text=words)]
     if change > margin:
         soft = _soft_changes(derived, stored.baseline)
-        return Finding(
+        regressed = Finding(
             status=Status.REGRESSED,
             text=(
                 f"device time {now} > {text.seconds(math.exp(mean + margin))}: {basis}; "
-                f"baseline {stored.place}{soft}; if this is meant: {_refresh_command(derived)}"
+                f"baseline {stored.place}{soft}{movers(derived, stored.baseline)}; "
+                f"if this is meant: {_refresh_command(derived)}"
             ),
         )
+        return [regressed, *warning]
     if change < -margin:
-        return Finding(
+        improved = Finding(
             status=Status.IMPROVED,
             text=f"device time {now}: {basis}; keep it: {_refresh_command(derived)}",
         )
-    return Finding(status=Status.PASS, text=f"device time {now}: {basis}")
+        return [improved, *warning]
+    return [Finding(status=Status.PASS, text=f"device time {now}: {basis}"), *warning]
+
+
+def _slow_gpu(derived: Derived, baseline: Baseline, policy: Policy) -> Fall | None:
+    """Not of a CPU, whose ceilings are as noisy as what runs beside it."""
+    if derived.record.gpu == CPU:
+        return None
+    return fallen(
+        derived.record.ceilings,
+        [session.ceilings for session in baseline.sessions],
+        dtypes=derived.precision.dtypes,
+        policy=policy,
+    )
 
 
 def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (FormatError, SpecError) as error:
+    except (FormatError, SpecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -4,16 +4,23 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from analytic import Phase, text
+from baselines.attribution import by_operator
 from baselines.derived import CPU, Derived
 from reports.generation import generations
-from reports.markdown import code
+from reports.markdown import code, escape
+from reports.operators import chosen
 
 _PASSES = (Phase.PREFILL, Phase.DECODE)
 
+# So many operators are named as those that take most of the device's time.
+_LARGEST = 4
+
 
 def key_findings(derived: Sequence[Derived]) -> str:
-    """For each phase the best and the middling fraction of the bound, and the rate."""
+    """For each phase the best and the middling fraction of the bound, and the rate;
+    which operators take the time of one case of each; and generate()."""
     lines = [_phase(phase, cases) for phase in _PASSES if (cases := _of(derived, phase))]
+    lines += [said for d in chosen(derived) if (said := _largest(d))]
     if found := generations(derived):
         best = max(found, key=lambda g: g.derived.tokens_per_s)
         lines.append(
@@ -25,6 +32,20 @@ def key_findings(derived: Sequence[Derived]) -> str:
             f"{text.scaled(best.decode_flops_per_s, 'FLOP/s')}."
         )
     return "\n".join(lines)
+
+
+def _largest(derived: Derived) -> str:
+    """Where the device's time goes first, and how much of it no bound asks for; empty
+    where kernels were not told apart."""
+    shares = by_operator(derived, None)
+    if not shares:
+        return ""
+    named = ", ".join(f"{escape(s.name)} {text.percent(s.share)}" for s in shares[:_LARGEST])
+    free = sum(s.share for s in shares if s.bound_s is None)
+    return (
+        f"- **Device time** of {code(derived.record.case.id)} goes first to {named}; "
+        f"{text.percent(free)} to operators without compulsory work."
+    )
 
 
 def _of(derived: Sequence[Derived], phase: Phase) -> list[Derived]:

@@ -25,6 +25,10 @@ _PLACES = tuple(
 
 Side = Literal["left", "center", "right"]
 
+# Left, bottom, right and top in pixels. Plain numbers: places are tried by the ten
+# thousand, and matplotlib's own boxes are arrays.
+Box = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
@@ -41,11 +45,11 @@ class Spot:
 def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple[float, float]]) -> None:
     """Names every spot. `obstacles` are other points, in data coordinates, that
     a name should not cover. Needs the final limits and layout: call it last."""
-    frame = axes.get_window_extent()
+    frame = _extent(axes.get_window_extent())
     points = [axes.transData.transform(p) for p in (*((s.x, s.y) for s in spots), *obstacles)]
     scale = axes.figure.dpi / 72
     half = _MARKER_PT * scale / 2
-    taken = [Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in points]
+    taken = [(x - half, y - half, x + half, y + half) for x, y in points]
     for cluster in _clusters(axes, spots):
         label = _label(axes, cluster)
         size = label.get_window_extent()
@@ -53,7 +57,9 @@ def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple
         boxes = {place: _box((x, y), size, place, scale=scale) for place in _PLACES}
         place = min(_PLACES, key=lambda p: _covered(boxes[p], taken, frame))
         _move(label, place)
-        taken.append(boxes[place].padded(_AIR_PT * scale))
+        left, bottom, right, top = boxes[place]
+        air = _AIR_PT * scale
+        taken.append((left - air, bottom - air, right + air, top + air))
 
 
 def _clusters(axes: Axes, spots: Sequence[Spot]) -> list[list[Spot]]:
@@ -101,17 +107,27 @@ def _move(label: Annotation, place: tuple[float, float]) -> None:
     label.set_horizontalalignment(_alignment(place))
 
 
-def _box(anchor: tuple[float, float], size: Bbox, place: tuple[float, float], *, scale: float) -> Bbox:
+def _extent(box: Bbox) -> Box:
+    return (box.x0, box.y0, box.x1, box.y1)
+
+
+def _box(anchor: tuple[float, float], size: Bbox, place: tuple[float, float], *, scale: float) -> Box:
     """Where a text of that size lies, in pixels, when put at `place`
     (points, of `scale` pixels each)."""
     x, y = anchor[0] + place[0] * scale, anchor[1] + place[1] * scale
-    left = {"left": 0.0, "right": size.width, "center": size.width / 2}[_alignment(place)]
-    return Bbox.from_bounds(x - left, y - size.height / 2, size.width, size.height)
+    x -= {"left": 0.0, "right": size.width, "center": size.width / 2}[_alignment(place)]
+    y -= size.height / 2
+    return (x, y, x + size.width, y + size.height)
 
 
-def _covered(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
+def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:
     """Pixels² of `box` that cover something or leave the frame."""
-    inside = Bbox.intersection(box, frame)
-    outside = box.width * box.height - (inside.width * inside.height if inside else 0.0)
-    common = (Bbox.intersection(box, other) for other in taken)
-    return 4 * outside + sum(c.width * c.height for c in common if c)
+    outside = _common(box, box) - _common(box, frame)
+    return 4 * outside + sum(_common(box, other) for other in taken)
+
+
+def _common(one: Box, other: Box) -> float:
+    """Pixels² that two boxes share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0 and height > 0 else 0.0

@@ -23,12 +23,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             return
         session.config.stash[TABLE] = results(judged.derived, judged.verdicts)
         if not perf.stored:  # `python -m reports render` redraws an earlier run
-            session.config.stash[NOTES].append(f"report: {render(perf.folder, judged.verdicts)}")
-    except (FormatError, SpecError, OSError) as error:
-        # The measurements are on disk; a report that cannot be drawn is said, and counts.
-        session.config.stash[NOTES].append(f"no report: {error}")
-        if session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            report = render(perf.folder, judged.verdicts, perf.store)
+            session.config.stash[NOTES].append(f"report: {report}")
+    except (FormatError, SpecError) as error:
+        _without_report(session, f"no report: {error}")
+    except OSError as error:  # a full disk, most likely
+        _without_report(session, f"report not written: {error}")
+
+
+def _without_report(session: pytest.Session, note: str) -> None:
+    """The records and verdicts are on disk; that the report is not is said, and counts."""
+    session.config.stash[NOTES].append(note)
+    if session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,32 +12,50 @@ from baselines.codec import FormatError, write_text
 from baselines.derived import Derived
 from baselines.judging import derive_run
 from baselines.run import RunFolder, run_ceilings
+from baselines.store import DEFAULT_STORE, Store
 from baselines.verdict import Verdict
-from reports import breakdown, roofline
+from reports import breakdown, operators, roofline
+from reports.moved import explanations
 from reports.summary import summarise
 from reports.table import NOT_JUDGED
 
-ROOFLINE, BREAKDOWN, SUMMARY, CSV = "roofline.png", "breakdown.png", "summary.md", "records.csv"
+ROOFLINE, BREAKDOWN, OPERATORS = "roofline.png", "breakdown.png", "operators.png"
+SUMMARY, CSV, OPERATORS_CSV = "summary.md", "records.csv", "operators.csv"
 
 
-def render(folder: RunFolder, verdicts: Sequence[Verdict]) -> Path:
+def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None = None) -> Path:
     """Draws a run into its own folder and returns the path of its summary.
 
-    Needs no GPU: everything is computed from the stored records. Without
-    `verdicts` the run is shown as not judged. Raises FormatError for a folder
-    that is no run's or measured nothing, SpecError for a record that the model
-    cannot bound.
+    Needs no GPU: everything is computed from the stored records, and what moved
+    from the baselines in `store` (by default those of the working directory) that
+    the verdicts were given by. Without `verdicts` the run is shown as not judged.
+    The operators are drawn where kernels were told apart. Raises FormatError for a
+    folder that is no run's or measured nothing, SpecError for a record that the
+    model cannot bound, OSError where a file cannot be written.
     """
     info, records = folder.info(), folder.records()
     if not records:
         why = dict.fromkeys(p.not_run for p in info.planned if p.not_run)
         raise FormatError(f"{folder.path}: no case was measured{': ' if why else ''}{'; '.join(why)}")
     derived, ceilings = derive_run(records), run_ceilings(records)
-    _save(roofline.draw(derived, ceilings), folder.path / ROOFLINE)
-    _save(breakdown.draw(derived, ceilings), folder.path / BREAKDOWN)
-    write_text(frame(derived, verdicts).to_csv(index=False, lineterminator="\n"), folder.path / CSV)
+    figures = {ROOFLINE: roofline.draw(derived, ceilings), BREAKDOWN: breakdown.draw(derived, ceilings)}
+    if (by_operator := operators.draw(derived, ceilings)) is not None:
+        figures[OPERATORS] = by_operator
+    for name, figure in figures.items():
+        _save(figure, folder.path / name)
+    _save_table(frame(derived, verdicts), folder.path / CSV)
+    shares = operators.frame(derived, ceilings)
+    if not shares.empty:
+        _save_table(shares, folder.path / OPERATORS_CSV)
     summary = folder.path / SUMMARY
-    text = summarise(info, derived, verdicts, ceilings=ceilings, images=(ROOFLINE, BREAKDOWN))
+    text = summarise(
+        info,
+        derived,
+        verdicts,
+        ceilings=ceilings,
+        images=tuple(figures),
+        moved=explanations(derived, verdicts, store or Store(DEFAULT_STORE)),
+    )
     write_text(text, summary)
     return summary
 
@@ -85,6 +103,10 @@ def _row(derived: Derived) -> dict[str, object]:
         "first_token_s": derived.first_token_s,
         "tpot_s": derived.tpot_s,
     }
+
+
+def _save_table(rows: pd.DataFrame, path: Path) -> None:
+    write_text(rows.to_csv(index=False, lineterminator="\n"), path)
 
 
 def _save(figure: Figure, path: Path) -> None:

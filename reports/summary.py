@@ -16,10 +16,14 @@ from reports.advice import (
     host_limits,
     recommendations,
 )
+from reports.counts import counts_table
 from reports.findings import bottlenecks, key_findings
 from reports.markdown import code, escape
+from reports.moved import Explained, moved_tables
+from reports.operators import operator_tables
 from reports.palette import versions
 from reports.table import NOT_JUDGED, case_table, generate_table, missing_verdicts
+from reports.waterfall import waterfalls
 
 _OUTCOMES = (Outcome.FAILS, Outcome.SKIPS, Outcome.PASSES)
 
@@ -34,9 +38,10 @@ def summarise(
     *,
     ceilings: Ceilings | None,
     images: Sequence[str],
+    moved: Explained | None = None,
 ) -> str:
     """summary.md of a run with at least one measured case. `images` are the
-    names of the figures beside it."""
+    names of the figures beside it, `moved` what changed against the baselines."""
     series = batch_series(derived)
     found = (advise(derived, phase, series) for phase in (Phase.DECODE, Phase.PREFILL))
     advices = [advice for advice in found if advice is not None]
@@ -47,6 +52,9 @@ def summarise(
         ("Results", case_table(derived, verdicts)),
         ("generate()", generate_table(derived)),
         ("Verdicts", _verdicts(verdicts)),
+        ("What moved", moved_tables(moved or {})),
+        ("Where the time goes", _time(derived, ceilings)),
+        ("Counts and conditions", counts_table(derived)),
         ("What would help", _advice(advices)),
         ("Other GPUs", _gpus(advices)),
         ("Batch scaling", _batches(series)),
@@ -114,6 +122,12 @@ def _finding(group: Sequence[Verdict], reason: str) -> str:
     if len(group) > _NAMED:
         return f"- {status}, {len(group)} cases: {escape(reason)}"
     return f"- {status} {', '.join(code(v.case) for v in group)}: {escape(reason)}"
+
+
+def _time(derived: Sequence[Derived], ceilings: Ceilings | None) -> str:
+    """From bound to wall, case by case; then by operator for one case of each phase."""
+    passes = waterfalls(derived)
+    return f"{passes}\n\n{operator_tables(derived, ceilings)}" if passes else ""
 
 
 def _advice(advices: Sequence[Advice]) -> str:
