@@ -1,0 +1,170 @@
+"""The same code in fresh processes: python -m perf_tests.proof.aa RUN... [--out aa.csv]
+
+Exit status: 0 within the limit, 1 where the device time of a decode or of a
+prefill of one sequence varies by more between processes, or where the gate raised a
+false alarm there; 2 bad input.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from statistics import fmean, median, stdev
+
+from analytic import Case, Phase, SpecError, text
+from baselines.codec import FormatError, write_text
+from baselines.policy import POLICY
+from baselines.record import Record
+from baselines.refresh import RefreshError
+from baselines.verdict import Status
+from perf_tests.proof.expectations import COUNTS
+from perf_tests.proof.judged import Sessions, device_s, folders, sessions_of, verdicts
+from reports import markdown
+
+# What is promised of the between-process CV of device time.
+LIMIT = 0.003
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Same:
+    """One case over fresh processes: medians in seconds, one a process, in their
+    order. `unequal` names the counts that processes disagree on. `verdicts` are of
+    each process against all others; empty where these are too few to judge."""
+
+    case: Case
+    device_s: tuple[float, ...]
+    wall_s: tuple[float, ...]
+    cards: int
+    unequal: tuple[str, ...]
+    verdicts: tuple[Status, ...]
+
+    @property
+    def device_cv(self) -> float:
+        return cv(self.device_s)
+
+    @property
+    def wall_cv(self) -> float:
+        return cv(self.wall_s)
+
+    @property
+    def alarms(self) -> int:
+        """Verdicts that claim a change where there is none."""
+        return sum(status in (Status.REGRESSED, Status.IMPROVED) for status in self.verdicts)
+
+    @property
+    def promised(self) -> bool:
+        return self.case.phase is Phase.DECODE or (self.case.phase is Phase.PREFILL and self.case.batch == 1)
+
+    def holds(self, limit: float) -> bool:
+        return not self.promised or (self.device_cv <= limit and self.alarms == 0)
+
+
+def cv(values: Sequence[float]) -> float:
+    """Between-process SD over the mean."""
+    return stdev(values) / fmean(values)
+
+
+def same(sessions: Sessions) -> list[Same]:
+    """Raises SpecError for fewer than two processes, and for none with a device time."""
+    if not sessions:
+        raise SpecError("no run holds a device time: there is nothing to compare")
+    if any(len(records) < 2 for records in sessions.values()):
+        raise SpecError("one run has no other to vary from: at least 2 are needed")
+    judged = _left_out(sessions)
+    return [
+        Same(
+            case=records[0].case,
+            device_s=tuple(device_s(r) for r in records),
+            wall_s=tuple(median(r.measurement.wall_s) for r in records),
+            cards=len({r.soft.gpu_uuid for r in records}),
+            unequal=tuple(name for name in COUNTS if len({_count(r, name) for r in records}) > 1),
+            verdicts=tuple(judged.get(case, ())),
+        )
+        for case, records in sessions.items()
+    ]
+
+
+def _count(record: Record, name: str) -> int | None:
+    return getattr(record.measurement.counts, name, None)
+
+
+def _left_out(sessions: Sessions) -> dict[str, list[Status]]:
+    """Each process judged by the gate against all others."""
+    found: dict[str, list[Status]] = {}
+    runs = len(next(iter(sessions.values())))
+    if runs <= POLICY.min_sessions:
+        return found
+    for left in range(runs):
+        others = {case: [*records[:left], *records[left + 1 :]] for case, records in sessions.items()}
+        for case, verdict in verdicts([r[left] for r in sessions.values()], others).items():
+            found.setdefault(case, []).append(verdict.status)
+    return found
+
+
+def table(found: Sequence[Same], limit: float) -> str:
+    headers = (
+        "case",
+        "processes",
+        "cards",
+        "device",
+        "CV",
+        "wall",
+        "wall's CV",
+        "false alarms",
+        "counts",
+        f"limit {text.percent(limit)}",
+    )
+    rows = [
+        [
+            markdown.code(one.case.id),
+            str(len(one.device_s)),
+            str(one.cards),
+            text.seconds(fmean(one.device_s)),
+            text.percent(one.device_cv, digits=2),
+            text.seconds(fmean(one.wall_s)),
+            text.percent(one.wall_cv),
+            f"{one.alarms} of {len(one.verdicts)}" if one.verdicts else "–",
+            f"differ: {markdown.escape(', '.join(one.unequal))}" if one.unequal else "equal",
+            ("holds" if one.holds(limit) else "BROKEN") if one.promised else "not promised",
+        ]
+        for one in found
+    ]
+    return markdown.table(headers, rows, left=(0, 8, 9))
+
+
+def as_csv(found: Sequence[Same]) -> str:
+    """One line per case and process; what is of the case stands on each."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ("case", "process", "device_s", "wall_s", "verdict", "device_cv", "wall_cv", "unequal_counts")
+    )
+    for one in found:
+        said = one.verdicts or ("",) * len(one.device_s)
+        for number, values in enumerate(zip(one.device_s, one.wall_s, said, strict=True), start=1):
+            writer.writerow((one.case.id, number, *values, one.device_cv, one.wall_cv, " ".join(one.unequal)))
+    return out.getvalue()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m perf_tests.proof.aa", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="runs of the same code")
+    parser.add_argument("--limit", type=float, default=LIMIT, help=f"of the CV (default: {LIMIT})")
+    parser.add_argument("--out", type=Path, help="the table to write (CSV)")
+    options = parser.parse_args(arguments)
+    try:
+        found = same(sessions_of(folders(options.runs)))
+        print(table(found, options.limit))
+        if options.out:
+            write_text(as_csv(found), options.out)
+    except (SpecError, FormatError, RefreshError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if all(one.holds(options.limit) for one in found) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

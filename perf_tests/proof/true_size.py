@@ -1,0 +1,283 @@
+"""The true size of each slowdown, apart from the gate: python -m perf_tests.proof.true_size
+
+The step of a case is captured in a CUDA graph with and without the slowdown, and
+both are replayed back to back, in turn, between CUDA events: no profiler, no host.
+A replay has a gap of about a microsecond after each kernel, so that its
+milliseconds are compared with the gate's only by their difference.
+
+Exit status: 0 every size is known, 1 a step could not be captured, 2 bad input.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from io import StringIO
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from analytic import Case, ModelSpec, SpecError, find_precision, text
+from analytic.small_file import read_small
+from baselines.codec import write_text
+from perf_tests.cases import default_model
+from perf_tests.checkpoint import Source, load, random_source
+from perf_tests.device import Device
+from perf_tests.engines import graph
+from perf_tests.engines.engine import EngineError
+from perf_tests.gpu_presence import gpu_problem
+from perf_tests.proof.work import PYTHON_CALLS, SLOWDOWNS, Slowdown, find_slowdown
+from reports import markdown
+
+CASES = (
+    "prefill-b1-p512-fp16-eager",
+    "decode-b1-c512-fp16-eager",
+    "prefill-b1-p512-nf4-eager",
+    "decode-b1-c512-nf4-eager",
+)
+ROUNDS = 10
+REPLAYS = 10
+WARMUPS = 3
+
+#: Seconds of one step, at the end of a burst of them.
+Stopwatch = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A case and the loaded model that runs it."""
+
+    case: Case
+    model: Any
+    spec: ModelSpec
+    device: Device
+
+
+#: Makes a stopwatch of a subject's step, as the model stands when it is called.
+Capture = Callable[[Subject], Stopwatch]
+
+BY_CONSTRUCTION = {
+    "sync-per-layer": "{layers} waits of the host; nothing more for the device",
+    "python-per-layer": f"{{layers}} × {PYTHON_CALLS} Python calls; nothing for the device",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrueSize:
+    """What a slowdown adds to a case's step, in seconds: the median over the rounds
+    of slowed less plain, and its quartiles. `base_s` is the plain step's replay;
+    None where nothing was timed, as `how` says."""
+
+    slowdown: str
+    case: str
+    base_s: float | None
+    added_s: float | None
+    low_s: float | None
+    high_s: float | None
+    how: str
+
+
+def differences(plain: Stopwatch, slowed: Stopwatch, *, rounds: int) -> tuple[list[float], list[float]]:
+    """Per round (plain, slowed less plain). The two take turns at being first, so
+    that a clock that drifts drifts for both."""
+    base, added = [], []
+    for number in range(rounds):
+        if number % 2:
+            late, early = slowed(), plain()
+        else:
+            early, late = plain(), slowed()
+        base.append(early)
+        added.append(late - early)
+    return base, added
+
+
+def size_of(
+    slowdown: Slowdown, subject: Subject, plain: Stopwatch, capture: Capture, *, rounds: int
+) -> TrueSize:
+    """The size of one slowdown; `plain` is the stopwatch of the step without it. The
+    model is as before at the end."""
+    case, model = subject.case, subject.model
+    if not slowdown.on_device:
+        how = BY_CONSTRUCTION[slowdown.name].format(layers=len(model.model.layers))
+        return _size(slowdown, case, how=f"by construction: {how}", added_s=0.0)
+    try:
+        with _applied(slowdown, model):
+            slowed = capture(subject)
+    except EngineError as error:
+        return _size(slowdown, case, how=f"not captured: {str(error).splitlines()[0]}")
+    base, added = differences(plain, slowed, rounds=rounds)
+    low, middle, high = quantiles(added, n=4)
+    how = f"graph replay, {rounds} rounds of {REPLAYS}"
+    return _size(slowdown, case, base_s=median(base), added_s=middle, low_s=low, high_s=high, how=how)
+
+
+def _size(
+    slowdown: Slowdown,
+    case: Case,
+    *,
+    how: str,
+    base_s: float | None = None,
+    added_s: float | None = None,
+    low_s: float | None = None,
+    high_s: float | None = None,
+) -> TrueSize:
+    return TrueSize(
+        slowdown=slowdown.name,
+        case=case.id,
+        base_s=base_s,
+        added_s=added_s,
+        low_s=low_s,
+        high_s=high_s,
+        how=how,
+    )
+
+
+@contextmanager
+def _applied(slowdown: Slowdown, model: Any) -> Iterator[None]:
+    remove = slowdown.apply(model)
+    try:
+        yield
+    finally:
+        remove()
+
+
+def replayed(subject: Subject) -> Stopwatch:
+    """A stopwatch of REPLAYS replays between two events. Raises EngineError for a step
+    that cannot be captured."""
+    import torch
+
+    step = graph.prepare(subject.model, subject.spec, subject.case, subject.device)
+    for _ in range(WARMUPS):
+        step.run()
+
+    def seconds() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        step.run()  # the device is at work when the first event comes
+        start.record()
+        for _ in range(REPLAYS):
+            step.run()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1e3 / REPLAYS
+
+    return seconds
+
+
+def sizes(
+    source: Source, cases: Sequence[Case], slowdowns: Sequence[Slowdown], *, rounds: int
+) -> Iterator[TrueSize]:
+    """Every slowdown in every case, on the GPU; a precision's model is loaded once."""
+    import torch
+
+    from perf_tests.device import CudaDevice
+
+    device = CudaDevice()
+    for precision in dict.fromkeys(case.precision for case in cases):
+        model = load(source, find_precision(precision), device.torch_device)
+        with torch.inference_mode():
+            for case in (c for c in cases if c.precision == precision):
+                subject = Subject(case=case, model=model, spec=source.spec, device=device)
+                plain = replayed(subject)
+                for slowdown in slowdowns:
+                    yield size_of(slowdown, subject, plain, replayed, rounds=rounds)
+                del subject, plain
+        del model
+        device.release()
+
+
+def as_csv(found: Sequence[TrueSize]) -> str:
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [field.name for field in fields(TrueSize)]
+    writer.writerow(names)
+    for size in found:
+        values = (getattr(size, name) for name in names)
+        writer.writerow(["" if value is None else value for value in values])
+    return out.getvalue()
+
+
+def read_sizes(path: Path) -> dict[tuple[str, str], TrueSize]:
+    """By slowdown and case. Raises SpecError for a file that is no such table."""
+    lines = read_small(path, what="a table of true sizes").splitlines()
+    try:
+        found = [_read(row) for row in csv.DictReader(lines)]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise SpecError(f"{path}: not a table of true sizes: {error!r}") from error
+    return {(size.slowdown, size.case): size for size in found}
+
+
+def _read(row: dict[str, str]) -> TrueSize:
+    def number(name: str) -> float | None:
+        return float(row[name]) if row[name] else None
+
+    return TrueSize(
+        slowdown=row["slowdown"],
+        case=row["case"],
+        base_s=number("base_s"),
+        added_s=number("added_s"),
+        low_s=number("low_s"),
+        high_s=number("high_s"),
+        how=row["how"],
+    )
+
+
+def table(found: Sequence[TrueSize]) -> str:
+    headers = ("slowdown", "case", "replay", "added", "of replay", "quartiles", "how")
+    rows = []
+    for size in found:
+        share = size.added_s / size.base_s if size.added_s is not None and size.base_s else None
+        middle = "–" if size.low_s is None else f"{text.seconds(size.low_s)} to {text.seconds(size.high_s)}"
+        rows.append(
+            [
+                markdown.code(size.slowdown),
+                markdown.code(size.case),
+                text.seconds(size.base_s),
+                text.seconds(size.added_s),
+                text.percent(share, digits=2),
+                middle,
+                markdown.escape(size.how),
+            ]
+        )
+    return markdown.table(headers, rows, left=(0, 1, 6))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m perf_tests.proof.true_size", description=__doc__)
+    parser.add_argument("--model", default=default_model("gpu"), help="a preset, a config.json or its folder")
+    parser.add_argument("--cases", nargs="+", default=CASES, metavar="CASE", help="case ids")
+    parser.add_argument(
+        "--slowdowns", nargs="+", default=[s.name for s in SLOWDOWNS], metavar="NAME", help="default: all"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--out", type=Path, help="the table to write (CSV)")
+    options = parser.parse_args(arguments)
+    try:
+        found = _measure(options)
+    except (SpecError, EngineError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"\n{table(found)}")
+    return 1 if any(size.added_s is None for size in found) else 0
+
+
+def _measure(options: argparse.Namespace) -> list[TrueSize]:
+    if options.rounds < 2:
+        raise SpecError(f"--rounds is {options.rounds}; at least 2 are needed")
+    slowdowns = [find_slowdown(name) for name in options.slowdowns]
+    source = random_source(options.model)
+    cases = [Case.parse(case, model=source.spec.name) for case in options.cases]
+    if problem := gpu_problem():
+        raise SpecError(f"sizes are timed on a GPU: {problem}")
+    found = []
+    for size in sizes(source, cases, slowdowns, rounds=options.rounds):
+        found.append(size)
+        print(f"{size.slowdown} {size.case}: {text.seconds(size.added_s)} {size.how}", flush=True)
+        if options.out:
+            write_text(as_csv(found), options.out)
+    return found
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
