@@ -179,7 +179,9 @@ def _device_violations(
     if move is Move.FREE and seen.true_s is not None and seen.true_s >= PROMISE * seen.base_s:
         move = Move.GROWS
     if move is Move.GROWS and seen.status is not Status.REGRESSED:
-        return [f"device time must grow; {text.signed_percent(seen.change)} is {_CHANGES.get(seen.status, _NO_CHANGE)}"]
+        return [
+            f"device time must grow; {text.signed_percent(seen.change)} is {_CHANGES.get(seen.status, _NO_CHANGE)}"
+        ]
     limit = max(STILL_SHARE, math.expm1(_margin([device_s(session) for session in sessions])))
     if move is Move.STILL and (seen.status is Status.REGRESSED or abs(seen.change) > limit):
         return [
