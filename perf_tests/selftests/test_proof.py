@@ -335,7 +335,7 @@ def kernel(found: Record, operator: str, factor: float, *, launches: int = 0) ->
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
-        ("mlp-2", lambda r: slower(r, 1 / 1.011), "device time must grow; +0.00 % is warn"),
+        ("mlp-2", lambda r: slower(r, 1 / 1.011), "device time must grow; +0.00 % is no change"),
         ("sync-per-layer", lambda r: slower(r, 1.004), "device time must not move; +0.40 % of 0.30 %"),
         ("sync-per-layer", lambda r: counting(r, syncs=31), "syncs must grow by 32; it did by 31"),
         ("sync-per-layer", lambda r: counting(r, syncs=0), "syncs must grow; 0 -> 0"),

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -61,18 +60,80 @@ def measured(folder: RunFolder) -> list[str]:
     return [record.case.id for record in folder.records()]
 
 
-def test_an_engine_that_raises_fails_its_case_and_no_other(place: Place) -> None:
-    done, junit, folder = run(
-        place, "raising", "def hurt(device):\n    raise KeyError('my kernel')  # the last line of this file\n"
-    )
-    said = junit.messages[f"test_prefill[{HURT}]"]
+VARIOUS = f"""
+import errno
+import baselines.codec as codec
+
+def hurt(device):
+    raise KeyError('my kernel')  # the last line of this file
+
+hurting = harness.find_engine
+
+def find_engine(name):
+    engine = hurting(name)
+
+    def prepare(model, spec, case, device):
+        step = engine.prepare(model, spec, case, device)
+        return replace(step, run=starved) if case.id == "{LAST}" else step
+
+    return replace(engine, prepare=prepare)
+
+harness.find_engine = find_engine
+
+def starved():
+    import torch
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 14.00 GiB.")
+
+stored = codec.write_text
+
+def write_text(text, path):
+    if path.name == "{SECOND}.json":
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    stored(text, path)
+
+codec.write_text = write_text
+"""
+
+
+@pytest.fixture(scope="module")
+def various(place: Place) -> tuple[Done, Junit, RunFolder]:
+    """A run in which an engine raises, memory runs out in a step, and a record finds no room."""
+    return run(place, "various", VARIOUS)
+
+
+def test_what_goes_wrong_in_one_case_leaves_the_others(various: tuple[Done, Junit, RunFolder]) -> None:
+    done, junit, folder = various
 
     assert done.rc == 1, done.out
-    assert f"{HURT}: the engine eager raised KeyError: 'my kernel' (raising.py:" in said
-    assert measured(folder) == [FIRST, SECOND, LAST]
-    assert {v.case: v.status for v in folder.verdicts()}[HURT] is Status.NOT_MEASURED
-    why = {p.case.id: p.not_run for p in folder.info().planned}
-    assert "my kernel" in (why[HURT] or "")
+    assert "INTERNALERROR" not in done.out
+    assert measured(folder) == [FIRST]
+    assert junit.failures == 3
+    statuses = {v.case: v.status for v in folder.verdicts()}
+    assert statuses[HURT] is statuses[LAST] is statuses[SECOND] is Status.NOT_MEASURED
+    assert statuses[FIRST] is not Status.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("case_id", "words"),
+    [
+        (HURT, (f"{HURT}: the engine eager raised KeyError: 'my kernel' (various.py:",)),
+        (LAST, (f"{LAST} ran out of memory: ", "Tried to allocate 14.00 GiB.")),
+        (
+            SECOND,
+            (f"{SECOND} was measured, and its record could not be stored: ", "No space left on device"),
+        ),
+    ],
+    ids=["an engine raises", "no memory in a step", "no room for a record"],
+)
+def test_what_went_wrong_is_said_and_kept(
+    various: tuple[Done, Junit, RunFolder], case_id: str, words: tuple[str, ...]
+) -> None:
+    _, junit, folder = various
+    kept = next(p.not_run for p in folder.info().planned if p.case.id == case_id)
+
+    for word in words:
+        assert word in junit.messages[f"test_prefill[{case_id}]"]
+        assert word in (kept or "")
 
 
 LOST = """
@@ -142,35 +203,6 @@ def test_a_run_that_is_stopped_judges_and_keeps_what_it_has(place: Place, stoppe
     assert ("stopped by SIGTERM" in out) is (stopped_by is signal.SIGTERM)
 
 
-FULL = """
-import errno
-import baselines.codec as codec
-
-def hurt(device):
-    raise ValueError("hurt")
-
-stored = codec.write_text
-
-def write_text(text, path):
-    if path.parent.name == "records" and "p128" in path.name:
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-    stored(text, path)
-
-codec.write_text = write_text
-"""
-
-
-def test_a_record_that_cannot_be_stored_fails_its_case_and_no_other(place: Place) -> None:
-    done, junit, folder = run(place, "full", FULL)
-    said = junit.messages[f"test_prefill[{SECOND}]"]
-
-    assert done.rc == 1, done.out
-    assert f"{SECOND} was measured, and its record could not be stored: " in said
-    assert "No space left on device" in said
-    assert measured(folder) == [FIRST, LAST]
-    assert "INTERNALERROR" not in done.out
-
-
 EVERYTHING = """
 import errno
 import baselines.codec as codec
@@ -197,18 +229,6 @@ def test_a_disk_that_fills_up_is_said_and_the_records_stay(place: Place) -> None
     assert "INTERNALERROR" not in done.out
     assert "No space left on device" in done.out
     assert measured(folder) == [FIRST, SECOND, LAST]
-
-
-def test_a_quiet_run_is_what_these_are_held_against(place: Place) -> None:
-    """Without a hurt case all is measured: what the tests above see is the hurt's doing."""
-    text = "def hurt(device):\n    raise AssertionError\n"
-    home = place.home / "quiet"
-    done = place.pytest(
-        *(a.replace("b1-p or b2-p32", "b1-p32 or b1-p128") for a in arguments(place, "quiet", text))
-    )
-
-    assert done.rc == 0, done.out
-    assert measured(RunFolder(Path(home / "out"))) == [FIRST, SECOND]
 
 
 ASSERTING = """
@@ -258,14 +278,9 @@ def test_a_kernel_that_asserts_on_a_gpu_ends_the_measuring(place: Place) -> None
     assert measured(RunFolder(home / "out")) == ["decode-b1-c16-fp16-asserting"]
 
 
-@pytest.mark.parametrize("while_doing", ["loading", "stepping"])
-def test_out_of_memory_says_the_numbers_and_the_run_goes_on(place: Place, while_doing: str) -> None:
-    """Memory that runs out as the model is built fails the case that asked for it, and
-    as a step runs too; the next one tries again."""
-    text = {
-        "loading": """
+STARVED = """
 def hurt(device):
-    raise ValueError("hurt")
+    return None
 
 loaded = harness.load
 calls = []
@@ -278,19 +293,15 @@ def load(*given):
     return loaded(*given)
 
 harness.load = load
-""",
-        "stepping": """
-def hurt(device):
-    import torch
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 14.00 GiB.")
-""",
-    }[while_doing]
-    done, junit, folder = run(place, f"memory_{while_doing}", text)
-    failing = FIRST if while_doing == "loading" else HURT
+"""
+
+
+def test_a_model_that_does_not_fit_fails_its_case_and_the_next_one_tries_again(place: Place) -> None:
+    done, junit, folder = run(place, "starved", STARVED)
+    said = junit.messages[f"test_prefill[{FIRST}]"]
 
     assert done.rc == 1, done.out
-    said = junit.messages[f"test_prefill[{failing}]"]
-    assert f"{failing} ran out of memory: " in said
+    assert f"{FIRST} ran out of memory: " in said
     assert "Tried to allocate 14.00 GiB." in said
-    assert failing not in measured(folder)
-    assert {SECOND, LAST} <= set(measured(folder))
+    assert measured(folder)[:1] == [SECOND]
+    assert LAST in measured(folder)
