@@ -11,21 +11,31 @@ from baselines.policy import Policy
 # A ceiling that fell by less says nothing: copies differ by 0.6 % between processes.
 MIN_FALL = 0.01
 
+_PRODUCT = " GEMM"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fall:
-    """Ceilings that fell by more than their own noise: by how much the worst did,
-    as a log, and in words by how much each."""
+    """Ceilings that fell by more than their own noise, in words by how much each.
+    `excused` is by how much, as a log, those that bind a case fell together: a case
+    that was slower by so much may be the GPU's doing; 0 where one of them held."""
 
-    log: float
     words: str
+    excused: float
 
 
 def fallen(
-    now: Ceilings | None, sessions: Sequence[Ceilings | None], *, dtypes: Sequence[str], policy: Policy
+    now: Ceilings | None,
+    sessions: Sequence[Ceilings | None],
+    *,
+    dtypes: Sequence[str],
+    limiter: str,
+    policy: Policy,
 ) -> Fall | None:
     """Copy, read and the products of `dtypes`, each against the sessions that hold
-    it; None where none fell, or too few sessions can tell.
+    it; None where none fell, or too few sessions can tell. The sessions are of the
+    same card. `limiter` says which of them bind the case: its "compute" the
+    products, its "memory" copy and read.
 
     The launch gap is the host's and the resolution the clock's: neither says how
     fast the GPU was.
@@ -33,7 +43,7 @@ def fallen(
     if now is None:
         return None
     stored = [_lines(s, dtypes) for s in sessions if s is not None]
-    falls = []
+    falls: dict[str, tuple[float, str]] = {}
     for name, rate in _lines(now, dtypes).items():
         logs = [math.log(lines[name]) for lines in stored if name in lines]
         own = own_spread(logs)
@@ -44,22 +54,25 @@ def fallen(
         margin = max(noise, -math.log1p(-MIN_FALL))
         fall = mean - math.log(rate)
         if fall > margin:
-            falls.append((fall, _words(name, rate, math.exp(mean), margin, len(logs))))
+            falls[name] = (fall, _words(name, rate, math.exp(mean), margin, len(logs)))
     if not falls:
         return None
-    worst = max(fall for fall, _ in falls)
-    return Fall(log=worst, words="; ".join(words for _, words in falls))
+    binding = [name for name in _lines(now, dtypes) if name.endswith(_PRODUCT) == (limiter == "compute")]
+    return Fall(
+        words="; ".join(words for _, words in falls.values()),
+        excused=min((falls[name][0] if name in falls else 0.0 for name in binding), default=0.0),
+    )
 
 
 def _lines(ceilings: Ceilings, dtypes: Sequence[str]) -> dict[str, float]:
     """By name: bytes per second, and FLOP per second of each dtype."""
     lines = {"copy": ceilings.copy_bytes_per_s, "read": ceilings.read_bytes_per_s}
     products = ceilings.gemm_flops_per_s
-    return lines | {f"{d} GEMM": products[d] for d in dict.fromkeys(dtypes) if d in products}
+    return lines | {f"{d}{_PRODUCT}": products[d] for d in dict.fromkeys(dtypes) if d in products}
 
 
 def _words(name: str, now: float, then: float, margin: float, sessions: int) -> str:
-    unit = "FLOP/s" if name.endswith("GEMM") else "B/s"
+    unit = "FLOP/s" if name.endswith(_PRODUCT) else "B/s"
     return (
         f"{name} {text.scaled(now, unit, digits=3)}, {text.percent(1 - now / then)} below the "
         f"{text.scaled(then, unit, digits=3)} of {sessions} sessions, which may vary by "

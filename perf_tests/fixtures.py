@@ -110,8 +110,8 @@ def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
     )
     try:
         perf.folder.start(info)
-    except FormatError as error:
-        raise pytest.UsageError(str(error)) from error
+    except (FormatError, OSError) as error:  # nothing that is measured could be kept
+        pytest.exit(f"--perf-out {perf.folder.path}: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
     perf.opened = True
     return perf.folder
 
@@ -175,7 +175,7 @@ def measure(
         planned = None if harness.lost else harness.plan(case)
         skip = harness.lost if planned is None else planned.skip and f"{case.id} {planned.skip}"
         if skip:
-            run_folder.note_not_run(case, planned.skip if planned else skip)
+            _note_not_run(run_folder, case, planned.skip if planned else skip)
             pytest.skip(skip)
         found = _record(harness, case, run_folder, request, predicted_bytes=planned.footprint_bytes)
         if isinstance(found, str):  # failed outside of `except`: pytest keeps a traceback, and it the model

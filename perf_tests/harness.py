@@ -97,7 +97,7 @@ class Harness:
                 self.measure_ceilings()
             with torch.inference_mode():
                 measurement = self._calm(case, timer, predicted_bytes)
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises fails its case and no other
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - what an engine raises fails its case alone
             # Raised from here, it would keep its frames, and all the tensors in them.
             failure = self._message(case, predicted_bytes, error)
             self.lost = self._lost(case, error)
@@ -169,7 +169,7 @@ class Harness:
         if not self.lost:
             self.device.release()
 
-    def _message(self, case: Case, predicted_bytes: int, error: Exception) -> str:
+    def _message(self, case: Case, predicted_bytes: int, error: BaseException) -> str:
         if isinstance(error, MeasuringError | EngineError):
             return str(error)
         if _out_of_memory(error):
@@ -180,7 +180,7 @@ class Harness:
             f"{case.id}: the engine {case.engine} raised {said} ({Path(where.filename).name}:{where.lineno})"
         )
 
-    def _lost(self, case: Case, error: Exception) -> str:
+    def _lost(self, case: Case, error: BaseException) -> str:
         """Why nothing more can be measured: after a kernel's assert or an illegal
         address every call to the device fails. Empty where the device answers."""
         try:
@@ -192,7 +192,7 @@ class Harness:
             )
         return ""
 
-    def _memory_message(self, case: Case, predicted_bytes: int, error: Exception) -> str:
+    def _memory_message(self, case: Case, predicted_bytes: int, error: BaseException) -> str:
         peak = self.device.peak_bytes()
         return (
             f"{case.id} ran out of memory: {gib(predicted_bytes)} predicted, "
@@ -201,11 +201,11 @@ class Harness:
         )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), "without a word")
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     """Torch has a class for it on a GPU; a CPU allocation, cuBLAS and bitsandbytes
     say it in a RuntimeError's words."""
     import torch

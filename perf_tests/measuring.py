@@ -12,7 +12,8 @@ from time import perf_counter
 from typing import Any
 
 from analytic import Case, ModelSpec, Phase
-from baselines.record import Counts, Measurement, Memory, Tokens
+from analytic.small_file import shown
+from baselines.record import Conditions, Counts, Measurement, Memory, Tokens
 from perf_tests import counting, plan
 from perf_tests.counting import HostWork, count_host_work
 from perf_tests.device import Device
@@ -60,6 +61,9 @@ def measured(subject: Subject, timer: Timer, spent: Spent, *, predicted_bytes: i
         step = subject.engine.prepare(subject.model, subject.spec, subject.case, device)
         device.synchronise()
         prepare_s = perf_counter() - start
+    if not isinstance(step, Step):
+        name = subject.engine.name
+        raise MeasuringError(f"{subject.case.id}: the engine {name} prepared {shown(step)}; a Step is needed")
     ready = _Ready(step=step, prepare_s=prepare_s, resident_bytes=resident, predicted_bytes=predicted_bytes)
     try:
         return _stepped(subject, ready, timer, spent)
@@ -82,10 +86,10 @@ def _stepped(subject: Subject, ready: _Ready, timer: Timer, spent: Spent) -> Mea
     with spent.on("warm-up"):
         warm = warm_up(step, device, phase=case.phase)
     watch = device.watch()
-    step = _watched(step, watch)
+    watched = _watched(step, watch)
     with spent.on("wall"):
         energy_before = device.energy_j()
-        wall_s, output = timer(step, plan.rounds(step_s=warm.samples_s[-1], phase=case.phase))
+        wall_s, output = timer(watched, plan.rounds(step_s=warm.samples_s[-1], phase=case.phase))
         energy_after = device.energy_j()
     energy_j = None
     if energy_before is not None and energy_after is not None and sum(wall_s) >= LEAST_ENERGY_S:
@@ -98,8 +102,10 @@ def _stepped(subject: Subject, ready: _Ready, timer: Timer, spent: Spent) -> Mea
     with spent.on("back to back"):
         burst_s = _back_to_back(subject, step, step_s)
     with spent.on("profile"):
-        profile = _profiled(subject, step, step_s)
-    conditions = watch.end() if watch else None
+        conditions: list[Conditions] = []
+        profile = _profiled(
+            subject, watched, step_s, at_end=lambda: conditions.append(watch.end()) if watch else None
+        )
     with spent.on("counts"):
         work = None if profile is None else count_host_work(step, device)
     return Measurement(
@@ -115,7 +121,7 @@ def _stepped(subject: Subject, ready: _Ready, timer: Timer, spent: Spent) -> Mea
             resident_bytes=ready.resident_bytes, peak_bytes=peak, predicted_bytes=ready.predicted_bytes
         ),
         tokens=tokens,
-        conditions=conditions,
+        conditions=conditions[0] if conditions else None,
         energy_j=energy_j,
         counts=_counts(profile, work) if profile and work else None,
         kernels=profile.kernels if profile else None,
@@ -158,12 +164,13 @@ def _back_to_back(subject: Subject, step: Step, step_s: float) -> tuple[float, .
     return tuple(seconds)
 
 
-def _profiled(subject: Subject, step: Step, step_s: float) -> Profile | None:
+def _profiled(subject: Subject, step: Step, step_s: float, *, at_end: Callable[[], None]) -> Profile | None:
     """None for generate(), whose steps are cases of their own."""
     if subject.case.phase is Phase.GENERATE:
+        at_end()
         return None
     if subject.device.torch_device == "cpu":  # it has no device clock: two steps are enough to count
-        return profile_steps(step, subject.device, steps=counting.STEPS)
+        return profile_steps(step, subject.device, steps=counting.STEPS, at_end=at_end)
     ranges: AbstractContextManager[object] | None = None
     if subject.engine.attributed:
         ranges = module_ranges(subject.model, subject.spec)
@@ -174,6 +181,7 @@ def _profiled(subject: Subject, step: Step, step_s: float) -> Profile | None:
         lead_in=plan.lead_in_steps(step_s=step_s),
         hold_s=plan.hold_s(step_s=step_s),
         ranges=ranges,
+        at_end=at_end,
     )
 
 
@@ -196,5 +204,9 @@ def _settled(per_step: Sequence[int] | None) -> int | None:
 def _require_tokens(case: Case, tokens: Tokens) -> None:
     """A step that produced fewer tokens than it claims was not the step it claims to be."""
     wanted = case.output_len or 1
+    if not isinstance(tokens, Tokens):
+        raise MeasuringError(
+            f"{case.id}: the engine {case.engine} gave {shown(tokens)} as its tokens; Tokens are needed"
+        )
     if tokens.produced != wanted:
         raise MeasuringError(f"{case.id} produced {tokens.produced} tokens per sequence, not {wanted}")

@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median_low
@@ -67,6 +67,7 @@ def profile_steps(
     lead_in: int = 0,
     hold_s: float = 0.0,
     ranges: AbstractContextManager[object] | None = None,
+    at_end: Callable[[], None] = lambda: None,
 ) -> Profile:
     """Profiles `steps` steps that follow `lead_in` others without a pause.
 
@@ -74,7 +75,8 @@ def profile_steps(
     the lead-in is not counted. Before each step the device is held for `hold_s`
     seconds, so that the host gets ahead: a kernel that follows a pause takes longer,
     and how long the pauses are is the host's doing. `ranges` marks operators while
-    it is open.
+    it is open. `at_end` is called right after the last step: reading what the
+    profiler saw takes a while.
     """
     from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -106,6 +108,7 @@ def profile_steps(
                     with record_function(RUN_RANGE):
                         step.run()
                     device.synchronise()
+            at_end()
     finally:
         if collecting:
             gc.enable()

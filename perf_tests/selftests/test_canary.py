@@ -43,7 +43,7 @@ SESSIONS = [scaled(f) for f in FACTORS]
 
 
 def words(now: Ceilings, dtypes: tuple[str, ...] = ("fp16",)) -> str:
-    found = fallen(now, SESSIONS, dtypes=dtypes, policy=POLICY)
+    found = fallen(now, SESSIONS, dtypes=dtypes, limiter="memory", policy=POLICY)
     return found.words if found else ""
 
 
@@ -71,7 +71,7 @@ class TestFallen:
         factor: float,
         falls: bool,  # noqa: FBT001 - a parameter of the table
     ) -> None:
-        found = fallen(scaled(factor), [USUAL] * 5, dtypes=(), policy=POLICY)
+        found = fallen(scaled(factor), [USUAL] * 5, dtypes=(), limiter="memory", policy=POLICY)
 
         assert MIN_FALL == 0.01
         assert (found is not None) is falls
@@ -93,14 +93,14 @@ class TestFallen:
     def test_too_few_sessions_say_nothing(self, known: int) -> None:
         sessions = [*SESSIONS[:known], *[None] * 5]
 
-        assert fallen(scaled(0.5), sessions, dtypes=("fp16",), policy=POLICY) is None
+        assert fallen(scaled(0.5), sessions, dtypes=("fp16",), limiter="memory", policy=POLICY) is None
 
     def test_without_ceilings_of_its_own_nothing_is_said(self) -> None:
-        assert fallen(None, SESSIONS, dtypes=("fp16",), policy=POLICY) is None
+        assert fallen(None, SESSIONS, dtypes=("fp16",), limiter="memory", policy=POLICY) is None
 
     def test_a_noisy_line_falls_by_more_before_it_is_said(self) -> None:
         noisy = [scaled(f, read=f**10) for f in FACTORS]
-        found = fallen(scaled(0.95), noisy, dtypes=(), policy=POLICY)
+        found = fallen(scaled(0.95), noisy, dtypes=(), limiter="memory", policy=POLICY)
 
         assert found is not None
         assert found.words.startswith("copy ")
@@ -148,6 +148,16 @@ class TestVerdict:
 
         assert found.status is status
         assert any(r.startswith("the GPU was slow") for r in found.reasons)
+
+    @pytest.mark.parametrize("held", ["copy", "read"])
+    def test_what_does_not_bind_the_case_excuses_nothing(self, held: str) -> None:
+        """Decode streams: that products, or one of the two streams, were slower is said, and no excuse."""
+        products = verdict(one(DEVICE_S * 1.02, scaled(1.0, fp16=0.9)))
+        one_stream = verdict(one(DEVICE_S * 1.08, scaled(0.9, **{held: 1.0})))
+
+        assert products.status is one_stream.status is Status.REGRESSED
+        assert any(r.startswith("the GPU was slow: fp16 GEMM 675 TFLOP/s") for r in products.reasons)
+        assert any(r.startswith("the GPU was slow: ") for r in one_stream.reasons)
 
     def test_without_a_fall_it_is_a_regression(self) -> None:
         found = verdict(one(DEVICE_S * 1.08))
