@@ -125,6 +125,14 @@ def test_slow_lines_are_timed_less_often(
     assert best == pytest.approx(5.0 - timings * step_s)
 
 
+def test_the_best_timing_is_the_line_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timings that fall to 1 s and rise again."""
+    monkeypatch.setattr(ceilings.time, "perf_counter", lambda: 0.0)
+    seconds = iter([1.0 + abs(n - MOST_TIMINGS // 2) for n in range(MOST_TIMINGS)])
+
+    assert CeilingMeter(SmallGpu("t4", seconds=lambda: next(seconds)))._best_s(lambda: None) == 1.0
+
+
 def test_all_lines_of_a_slow_gpu_take_less_than_3_s() -> None:
     """A T4 at half its peaks. Each timing runs the work twice, and one run comes before."""
     spec = find_gpu("t4")

@@ -64,3 +64,41 @@ def test_nothing_is_left_behind(*, raises: bool) -> None:
 
     assert sys.getprofile() is before
     assert gc.isenabled()
+
+
+def test_an_earlier_profiler_is_back_afterwards() -> None:
+    def earlier(*_: object) -> None:
+        pass
+
+    before = sys.getprofile()
+    sys.setprofile(earlier)
+    try:
+        count_host_work(step(lambda: None), CpuDevice())
+        after = sys.getprofile()
+    finally:
+        sys.setprofile(before)
+
+    assert after is earlier
+
+
+def test_finalisers_of_a_steps_garbage_are_no_calls_of_it() -> None:
+    """So much garbage that it would be collected within the step many times over."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+    class Finalised(Cycle):
+        def __del__(self) -> None:
+            pass
+
+    def litter(kind: type[Cycle]) -> None:
+        for _ in range(20_000):
+            kind()
+
+    gc.enable()
+    plain, finalised = (
+        count_host_work(step(lambda kind=kind: litter(kind)), CpuDevice()) for kind in (Cycle, Finalised)
+    )
+
+    assert finalised.python_calls == plain.python_calls

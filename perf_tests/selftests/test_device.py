@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analytic import SpecError
-from perf_tests.device import CpuDevice, CudaDevice
+from perf_tests.device import SPIN_CYCLES, CpuDevice, CudaDevice
 from perf_tests.gpu_lock import FOLDER, HELD
 from perf_tests.nvml import Occupancy
 from perf_tests.selftests.records import gpu_state
@@ -83,7 +83,14 @@ def card(
         def elapsed_time(self, end: "Event") -> float:
             return end.ms - self.ms
 
-    cuda = SimpleNamespace(get_device_properties=asked, is_initialized=lambda: context, Event=Event)
+    cuda = SimpleNamespace(
+        get_device_properties=asked,
+        is_initialized=lambda: context,
+        Event=Event,
+        mem_get_info=lambda _: (70 * GIB, memory_bytes),
+        memory_reserved=lambda _: 5 * GIB,
+        _sleep=lambda cycles: calls.append(f"spin {cycles}"),
+    )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     monkeypatch.setattr("perf_tests.device.Nvml.of", lambda uuid: nvml if uuid == UUID else None)
     monkeypatch.setattr("perf_tests.device.occupancies", looked)
@@ -177,3 +184,24 @@ def test_work_is_timed_behind_other_work(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert calls == ["work", "record", "work", "record", "wait"]
     assert seconds == 2.0
+
+
+def test_a_model_may_have_what_is_free_and_what_torch_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert card(monkeypatch).capacity_bytes() == 75 * GIB
+
+
+def test_the_device_is_held_for_cycles_at_the_rate_that_was_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    device = card(monkeypatch, calls=calls)
+    calls.clear()
+    device.hold(0)
+    assert calls == []
+
+    device.hold(0.5)
+    spin = f"spin {SPIN_CYCLES}"
+    # By these events the timed spin takes 2 s.
+    assert calls == [spin, "record", spin, "record", "wait", f"spin {SPIN_CYCLES // 4}"]
+
+    calls.clear()
+    device.hold(1)
+    assert calls == [f"spin {SPIN_CYCLES // 2}"], "the rate is timed once"

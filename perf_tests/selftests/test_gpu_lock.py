@@ -145,6 +145,18 @@ def test_a_stale_variable_gives_no_way_in(start: Start, pid: str) -> None:
     assert said(start(**stale)).startswith("GpuBusyError")
 
 
+def test_a_variable_of_another_gpu_gives_no_way_in(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run may hold several GPUs: its process alone does not say which it lends."""
+    holder = start()
+    said(holder)
+    monkeypatch.setenv(HELD, f"GPU-9:{holder.pid}")
+
+    with pytest.raises(GpuBusyError):
+        GpuLock(UUID, NAME)
+    monkeypatch.setenv(HELD, f"{UUID}:{holder.pid}")
+    assert GpuLock(UUID, NAME).inherited
+
+
 @pytest.mark.usefixtures("folder")
 def test_another_gpus_lock_is_another_lock(start: Start) -> None:
     assert said(start()).startswith("held")

@@ -127,6 +127,22 @@ def test_copies_and_fills_are_told_from_kernels() -> None:
     assert [e.kind for e in trace.device] == ["Memcpy", "Memset", "kernel", "kernel"]
 
 
+@pytest.mark.parametrize(
+    ("name", "waits"),
+    [
+        ("cudaStreamSynchronize", True),
+        ("cudaDeviceSynchronize", True),
+        ("cudaEventSynchronize", True),
+        ("cuCtxSynchronize", True),
+        ("cudaStreamIsCapturing", False),
+    ],
+)
+def test_every_wait_for_the_device_is_a_sync_and_nothing_else(name: str, *, waits: bool) -> None:
+    pytest.importorskip("torch")
+
+    assert read([host(name, 5)]).syncs_ns == ((5,) if waits else ())
+
+
 def test_a_kernel_belongs_to_the_innermost_range_around_its_launch() -> None:
     """However late it runs, and whatever else the host does meanwhile."""
     pytest.importorskip("torch")
