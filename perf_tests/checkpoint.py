@@ -43,8 +43,16 @@ def random_source(model: str) -> Source:
 def model_name(checkpoint: str) -> str:
     """What a checkpoint's model is called in ids and folders: the last part of a
     hub id or of a folder's full path."""
-    place = checkpoint.partition("@")[0]
-    return (Path(place).resolve() if Path(place).is_dir() else Path(place)).name.lower()
+    place = Path(_split(checkpoint)[0])
+    return (place.resolve() if place.is_dir() else place).name.lower()
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    """The checkpoint and its revision; a folder may have an "@" in its path."""
+    if Path(name).is_dir():
+        return name, None
+    checkpoint, _, revision = name.partition("@")
+    return checkpoint, revision or None
 
 
 def checkpoint_source(name: str, *, trust_remote_code: bool = False) -> Source:
@@ -53,29 +61,39 @@ def checkpoint_source(name: str, *, trust_remote_code: bool = False) -> Source:
     Raises SpecError where there is no such checkpoint or this machine may not
     have it, with what to do. It never falls back to random weights.
     """
-    checkpoint, _, revision = name.partition("@")
+    checkpoint, revision = _split(name)
     _require_folder(name, checkpoint)
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(
-            checkpoint, revision=revision or None, trust_remote_code=trust_remote_code
+            checkpoint, revision=revision, trust_remote_code=trust_remote_code
         ).to_dict()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError, StrictDataclassError) as error:
         raise _refusal(name, error) from error
     return Source(
         spec=read_config(config, name=model_name(name), source=f"{checkpoint}/config.json"),
         config=config,
         checkpoint=str(Path(checkpoint).resolve()) if Path(checkpoint).is_dir() else checkpoint,
-        revision=revision or None,
+        revision=revision,
         trust_remote_code=trust_remote_code,
     )
 
 
 def _refusal(name: str, error: Exception) -> SpecError:
-    checkpoint, _, revision = name.partition("@")
-    first_line = str(error).strip().splitlines()[0].rstrip(".: ")
-    return SpecError(f"--perf-checkpoint {name}: {first_line}. {advice(error, checkpoint, revision or None)}")
+    checkpoint, revision = _split(name)
+    return SpecError(f"--perf-checkpoint {name}: {_said(error)}. {advice(error, checkpoint, revision)}")
+
+
+def _said(error: Exception) -> str:
+    """An error's message in one line. Those of files go on with advice of their own;
+    those of packages and fields name them only further down."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, OSError | ValueError):
+        lines = lines[:1]
+    said = " ".join(line.strip() for line in lines).rstrip(".: ")
+    return said or f"{type(error).__name__} without a word"
 
 
 def _require_folder(name: str, checkpoint: str) -> None:
@@ -92,18 +110,27 @@ def _require_folder(name: str, checkpoint: str) -> None:
 def load(source: Source, precision: Precision, device: str) -> Any:
     """The model, ready to run on `device` ("cuda:0", "cpu"), in eval mode.
 
-    Raises SpecError for a checkpoint that cannot be had, with what to do.
+    Raises SpecError for a checkpoint that cannot be had, with what to do, and for
+    a config with a field of the wrong type.
     """
     model = (
-        build(source.config, precision, device)
-        if source.checkpoint is None
-        else _loaded(source, precision, device)
+        _made(source, precision, device) if source.checkpoint is None else _loaded(source, precision, device)
     )
     model.eval()
     return model
 
 
+def _made(source: Source, precision: Precision, device: str) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        return build(source.config, precision, device)
+    except StrictDataclassError as error:
+        raise SpecError(f"{source.spec.name}: {_said(error)}. Correct its config.json") from error
+
+
 def _loaded(source: Source, precision: Precision, device: str) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModelForCausalLM
 
     try:
@@ -117,7 +144,7 @@ def _loaded(source: Source, precision: Precision, device: str) -> Any:
             use_safetensors=True,
             trust_remote_code=source.trust_remote_code,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError, StrictDataclassError) as error:
         if isinstance(error, ValueError) and "trust_remote_code" not in str(error):
             raise
         raise _refusal(source.label, error) from error

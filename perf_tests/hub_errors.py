@@ -1,6 +1,5 @@
 """What to do about a checkpoint that cannot be had, by what stands in the way."""
 
-import os
 from collections.abc import Iterator
 
 _ANY = (
@@ -26,6 +25,10 @@ def advice(error: BaseException, checkpoint: str, revision: str | None) -> str:
         (errors.HFValidationError, _no_id),
     )
     causes = list(_causes(error))
+    if isinstance(error, errors.StrictDataclassError):
+        return f"Correct the config.json of {checkpoint}, or take another revision of it"
+    if isinstance(error, ImportError):
+        return _not_importable(error, checkpoint)
     for kind, said in kinds:
         for cause in causes:
             if isinstance(cause, kind):
@@ -49,6 +52,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _status(error: BaseException) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _not_importable(error: ImportError, checkpoint: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"Loading {checkpoint} needs the package {error.name.partition('.')[0]}: install it here"
+    return f"Loading {checkpoint} needs what is named, and it is not here: install that, in the version that it asks for"
 
 
 def _gated(error: BaseException, checkpoint: str, _: str | None) -> str:
@@ -94,10 +103,13 @@ def _no_file(_: BaseException, checkpoint: str, __: str | None) -> str:
 
 
 def _refused(error: BaseException, checkpoint: str, _: str | None) -> str:
+    from huggingface_hub import get_token
+
     status = _status(error)
     if status == 401:
-        given = "is not valid any more" if os.environ.get("HF_TOKEN") else "is not set"
-        return f"The hub does not know who asks for {checkpoint} (401), and HF_TOKEN {given}: {_TOKEN}"
+        # One that `hf auth login` stored is sent too.
+        given = "the token that it was sent is not valid any more" if get_token() else "it was sent no token"
+        return f"The hub does not know who asks for {checkpoint} (401), since {given}: {_TOKEN}"
     if status == 403:
         return f"Your token may not read {checkpoint} (403): give it the right to, or {_TOKEN}"
     if status == 429:

@@ -70,15 +70,18 @@ def _run(path: Path) -> object:
     sys.modules[name] = module  # dataclasses look their module up there
     try:
         found.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+        said = f"{path}{_line(error, path)}: {type(error).__name__}: {error}"
+        if isinstance(error, SystemExit):
+            said += "; an engine's file is imported, and may not exit"
+        raise SpecError(said) from error
     if not hasattr(module, "ENGINE"):
         raise SpecError(f"{path} defines no ENGINE; {_WHAT}")
     return module.ENGINE
 
 
-def _line(error: Exception, path: Path) -> str:
+def _line(error: BaseException, path: Path) -> str:
     """Where in the file its error arose, as ":12"; nothing where that is not known."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
@@ -100,6 +103,10 @@ def _usable(engine: object, path: Path) -> Engine:
         value = getattr(engine, name)
         if not callable(value) and (name == "prepare" or value is not None):
             raise SpecError(f"{path}: ENGINE: {name} is {shown(value)}; a function is needed")
+    for name in ("needs_cuda", "attributed", "queued"):
+        value = getattr(engine, name)
+        if not isinstance(value, bool):
+            raise SpecError(f"{path}: ENGINE: {name} is {shown(value)}; True or False is needed")
     phases = engine.phases
     if not (isinstance(phases, tuple) and phases and all(isinstance(phase, Phase) for phase in phases)):
         raise SpecError(

@@ -1,4 +1,5 @@
-"""A clean copy of the checkout for every test that runs Roofgate's own commands."""
+"""What several selftests stand on: a clean copy of the checkout for those that run
+Roofgate's own commands, and no engine left over from another test."""
 
 import pytest
 
@@ -8,6 +9,14 @@ from perf_tests.selftests.tiny import Place, copy_checkout
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return copy_checkout(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture
+def forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engines that a test registers are gone after it."""
+    from perf_tests.engines import registry
+
+    monkeypatch.setattr(registry, "_OWN", {})
 
 
 @pytest.fixture(scope="session")

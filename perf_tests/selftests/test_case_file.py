@@ -153,6 +153,7 @@ ENGINE = Engine(name="besidethefile", prepare=eager.prepare)
 """
 
 
+@pytest.mark.usefixtures("forgetting")
 def test_engines_are_named_or_lie_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "engines").mkdir()
     (tmp_path / "engines" / "own.py").write_text(OWN_ENGINE, encoding="utf-8")

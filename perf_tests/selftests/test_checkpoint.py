@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analytic import SpecError, find_precision, load_model
-from perf_tests.checkpoint import RANDOM, checkpoint_source, load, random_source
+from perf_tests.checkpoint import RANDOM, checkpoint_source, load, model_name, random_source
 from perf_tests.selftests.tiny import (
     CONFIG,
     ROOT,
@@ -45,6 +45,16 @@ def test_a_folder_is_read_as_the_model_it_holds(folder: Path) -> None:
     expected = load_model(str(folder))
     assert source.spec == expected
     assert (source.checkpoint, source.revision, source.label) == (str(folder), None, str(folder))
+
+
+def test_a_folder_may_have_an_at_in_its_path(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "me@work" / "Tiny@v2"
+    shutil.copytree(folder, place)
+    source = checkpoint_source(str(place))
+
+    assert (source.checkpoint, source.revision, source.label) == (str(place), None, str(place))
+    assert source.spec.name == model_name(str(place)) == "tiny@v2"
+    load(source, find_precision("fp32"), "cpu")
 
 
 def test_its_own_weights_are_loaded(folder: Path) -> None:
@@ -85,6 +95,10 @@ def broken_config(folder: Path) -> None:
     (folder / "config.json").write_text("{", encoding="utf-8")
 
 
+def field_of_another_type(folder: Path) -> None:
+    write_config(folder, num_hidden_layers="two")
+
+
 def missing(folder: Path) -> None:
     shutil.rmtree(folder)
 
@@ -98,6 +112,10 @@ def missing(folder: Path) -> None:
         (other_architecture, "'bert' is not supported; supported: deepseek_v2, falcon, .*, mistral"),
         (unknown_architecture, "perceptron"),
         (broken_config, "config.json"),
+        (
+            field_of_another_type,
+            "field 'num_hidden_layers': TypeError: .* got str .*'two'.* Correct the config.json",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused(
@@ -111,6 +129,19 @@ def test_a_folder_that_cannot_be_used_is_refused(
     with pytest.raises(SpecError, match=said) as refused:
         checkpoint_source(str(copy))
     assert str(copy) in str(refused.value)
+
+
+def test_a_field_that_only_transformers_reads_is_refused_too(folder: Path, tmp_path: Path) -> None:
+    """Of random weights the config is made when they are; of others it is read again."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    read = checkpoint_source(str(copy))
+    made = random_source(str(write_config(copy, rms_norm_eps="small")))
+    said = r"copy: Validation error for field 'rms_norm_eps': TypeError: .*'small'.* Correct (its|the) config"
+
+    for source in (made, read):
+        with pytest.raises(SpecError, match=said):
+            load(source, find_precision("fp32"), "cpu")
 
 
 def test_a_pickle_on_the_hub_is_refused_where_it_is_loaded(folder: Path, tmp_path: Path) -> None:
@@ -261,7 +292,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Any:
         (lambda: hub_error("RemoteEntryNotFoundError", 404), "config.json"),
         (
             lambda: hub_error("HfHubHTTPError", 401),
-            "The hub does not know who asks for someone/theirs (401), and HF_TOKEN",
+            "The hub does not know who asks for someone/theirs (401), since ",
         ),
         (
             lambda: hub_error("HfHubHTTPError", 403),
@@ -296,6 +327,26 @@ def test_what_the_hub_refuses_says_what_to_do(refusing: list[Exception], error: 
     assert str(refused.value).startswith("--perf-checkpoint someone/theirs@v9: ")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_token_that_was_stored_counts_as_one(
+    refusing: list[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stored: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """As `hf auth login` stores it: HF_TOKEN is not the only place for one."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    if stored:
+        (tmp_path / "token").write_text("hf_stale", encoding="utf-8")
+    refusing.append(hub_error("HfHubHTTPError", 401))
+
+    said = "the token that it was sent is not valid any more" if stored else "it was sent no token"
+    with pytest.raises(SpecError, match=rf"\(401\), since {said}: set HF_TOKEN"):
+        checkpoint_source("someone/theirs")
 
 
 def test_weights_that_are_refused_are_too(folder: Path, refusing: list[Exception]) -> None:
@@ -337,20 +388,61 @@ class OwnModel(MistralForCausalLM):
 """
 
 
-def test_code_that_comes_with_a_model_runs_only_where_it_is_asked_for(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def write_own_code(own: Path, *, config: str, model: str | None = None) -> None:
+    """A checkpoint's own code: of its config, and of its model where that is apart."""
+    stored = json.loads((own / "config.json").read_text(encoding="utf-8"))
+    file = "own_code" if model is None else "own_model"
+    named = {"AutoConfig": "own_code.OwnConfig", "AutoModelForCausalLM": f"{file}.OwnModel"}
+    changed = stored | {"model_type": "own-mistral", "auto_map": named}
+    (own / "config.json").write_text(json.dumps(changed), encoding="utf-8")
+    (own / "own_code.py").write_text(config, encoding="utf-8")
+    if model is not None:
+        (own / "own_model.py").write_text(model, encoding="utf-8")
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint to give code of its own, which is copied to no folder but the test's."""
     import transformers.dynamic_module_utils
 
     monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.syspath_prepend(str(tmp_path / "modules"))
-    own, marker = tmp_path / "own", tmp_path / "ran"
-    shutil.copytree(folder, own)
-    config = json.loads((own / "config.json").read_text(encoding="utf-8"))
-    named = {"AutoConfig": "own_code.OwnConfig", "AutoModelForCausalLM": "own_code.OwnModel"}
-    changed = config | {"model_type": "own-mistral", "auto_map": named}
-    (own / "config.json").write_text(json.dumps(changed), encoding="utf-8")
-    (own / "own_code.py").write_text(OWN_CODE.format(marker=marker), encoding="utf-8")
+    return Path(shutil.copytree(folder, tmp_path / "own"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import nowhere", r"packages .* nowhere\. .* install that"),
+        (
+            "exec('import nowhere.deep')",
+            "No module named 'nowhere'. .* needs the package nowhere: install it",
+        ),
+        ("from transformers import Nothing", "cannot import name 'Nothing' .* needs what is named"),
+        ("raise OSError", "OSError without a word. Give a folder"),
+    ],
+)
+@pytest.mark.parametrize("part", ["config", "model"])
+def test_code_that_cannot_be_imported_here_says_what_it_lacks(
+    own: Path, part: str, line: str, said: str
+) -> None:
+    code = OWN_CODE.format(marker=own / "ran")
+    if part == "config":
+        write_own_code(own, config=f"{line}\n{code}")
+        with pytest.raises(SpecError, match=said) as refused:
+            checkpoint_source(str(own), trust_remote_code=True)
+    else:
+        write_own_code(own, config=code, model=f"{line}\n{code}")
+        source = checkpoint_source(str(own), trust_remote_code=True)
+        with pytest.raises(SpecError, match=said) as refused:
+            load(source, find_precision("fp32"), "cpu")
+    assert str(refused.value).startswith(f"--perf-checkpoint {own}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_code_that_comes_with_a_model_runs_only_where_it_is_asked_for(own: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    write_own_code(own, config=OWN_CODE.format(marker=marker))
 
     with pytest.raises(SpecError, match=r"custom code.* read that, and then pass --perf-trust-remote-code"):
         checkpoint_source(str(own))

@@ -321,12 +321,6 @@ ENGINE = Engine(name="mine", prepare=eager.prepare)
 
 
 @pytest.fixture
-def forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    monkeypatch.setattr(registry, "_OWN", {})
-
-
-@pytest.fixture
 def own(tmp_path: Path, forgetting: None) -> Path:  # noqa: ARG001 - it patches
     path = tmp_path / "my_engine.py"
     path.write_text(GOOD, encoding="utf-8")
@@ -388,6 +382,11 @@ BAD = [
         "step=eager.prepare",
         ":5: TypeError: Engine.__init__() got an unexpected keyword",
     ),
+    (
+        "eager.prepare)",
+        "eager.prepare)\nimport sys\nsys.exit(3)",
+        ":7: SystemExit: 3; an engine's file is imported, and may not exit",
+    ),
     (GOOD, "ENGINE = 'eager'", ": ENGINE is 'eager', not an Engine of perf_tests.engines.engine"),
     (
         '"mine"',
@@ -398,6 +397,13 @@ BAD = [
     ('"mine"', '"graph"', ": 'graph' is the name of an engine of Roofgate's own; choose another"),
     ("eager.prepare)", "None)", ": ENGINE: prepare is None; a function is needed"),
     ("eager.prepare)", "eager.prepare, load='x')", ": ENGINE: load is 'x'; a function is needed"),
+    (
+        "eager.prepare)",
+        "eager.prepare, needs_cuda='no')",
+        ": ENGINE: needs_cuda is 'no'; True or False is needed",
+    ),
+    ("eager.prepare)", "eager.prepare, attributed=1)", ": ENGINE: attributed is 1; True or False is needed"),
+    ("eager.prepare)", "eager.prepare, queued=None)", ": ENGINE: queued is None; True or False is needed"),
     ("eager.prepare)", "eager.prepare, phases=())", ": ENGINE: phases is (); a tuple of Phase"),
     (
         "eager.prepare)",
