@@ -37,8 +37,7 @@ demo: $(READY) ## measure this machine: the GPU if there is one, else the CPU; e
 	[ ! -f "$$run/summary.md" ] || { echo; echo "Report: $$run/summary.md"; }; exit $$status
 
 test: $(READY) ## everything that needs no GPU
-	$(PY) -m pytest -m "not gpu and not cpu" -n auto --dist loadfile --benchmark-enable --benchmark-quiet
-	$(PY) -m pytest -m cpu --benchmark-quiet
+	$(PY) -m pytest -m "not gpu" --benchmark-quiet
 
 lint: $(READY) ## ruff, mypy, and the workflows against their schema and zizmor
 	$(PY) -m ruff check .
