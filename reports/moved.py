@@ -11,7 +11,14 @@ from baselines.verdict import Status, Verdict
 from reports.markdown import code, escape, table
 
 # What is worth explaining: a pass within its noise is not.
-_EXPLAINED = (Status.REGRESSED, Status.IMPROVED, Status.WARN)
+_EXPLAINED = (
+    Status.IMPOSSIBLE,
+    Status.BELOW_BAND,
+    Status.INVALID,
+    Status.REGRESSED,
+    Status.IMPROVED,
+    Status.WARN,
+)
 
 _ROWS, _KERNELS = 8, 3
 _HEADERS = ("operator or kernel", "then", "change", "launches", "kernels")
