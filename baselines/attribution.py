@@ -6,7 +6,7 @@ from statistics import fmean, median, stdev
 
 from analytic import Ceilings, Cost, Roofs, SpecError, text
 from baselines.derived import Derived
-from baselines.kernel_names import short_names
+from baselines.kernel_names import listed, short_names
 from baselines.record import KernelTime, Measurement
 from baselines.store import Baseline
 
@@ -183,19 +183,14 @@ def _moved(
     # A kernel that only some sessions ran makes counts of launches a matter of chance.
     steady = all(min(kernel.device_s) > 0 for kernel in then)
     launches = sum(k.launches for k in now) - sum(k.launches for k in then) if steady else 0
-    was, known = {k.name for k in then if min(k.device_s) > 0}, {k.name for k in then}
-    new = tuple(short[k.name] for k in now if k.name not in known)
-    gone = tuple(
-        short[n] for n in dict.fromkeys(k.name for k in then if k.name in was) if n not in _names(now)
-    )
+    known, present = ({kernel.name for kernel in side} for side in (then, now))
+    always = dict.fromkeys(kernel.name for kernel in then if min(kernel.device_s) > 0)
+    new = tuple(short[kernel.name] for kernel in now if kernel.name not in known)
+    gone = tuple(short[name] for name in always if name not in present)
     slight = abs(change_s) <= max(noise_s, LEAST_SHARE * then_s, LEAST_S)
     if slight and not (launches or new or gone):
         return None
     return Moved(name=name, then_s=then_s, change_s=change_s, launches=launches, new=new, gone=gone)
-
-
-def _names(kernels: Iterable[KernelTime]) -> set[str]:
-    return {kernel.name for kernel in kernels}
 
 
 def explain_against(derived: Derived, baseline: Baseline) -> tuple[Moved, ...]:
@@ -213,8 +208,7 @@ def movers(derived: Derived, baseline: Baseline) -> str:
     for kind in ("new", "gone"):
         names = list(dict.fromkeys(name for one in moved[:_MOVERS] for name in getattr(one, kind)))
         if names:
-            more = f" and {len(names) - _KERNELS} more" if len(names) > _KERNELS else ""
-            said.append(f"{kind} kernels: {', '.join(names[:_KERNELS])}{more}")
+            said.append(f"{kind} kernels: {listed(names, most=_KERNELS)}")
     return f"; moved most: {'; '.join(said)}"
 
 

@@ -145,3 +145,9 @@ def _written(parts: Sequence[_Part]) -> str:
             kept.append(argument)
     template = f"<{', '.join(kept)}>" if kept else ""
     return text + template + (f"#{'.'.join(part.lambdas)}" if part.lambdas else "")
+
+
+def listed(names: Sequence[str], *, most: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

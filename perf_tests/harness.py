@@ -13,6 +13,7 @@ from analytic.text import gib
 from baselines.record import SCHEMA, Measurement, Record
 from baselines.validity import passing_spoilers
 from perf_tests import plan
+from perf_tests.causes import first_line
 from perf_tests.ceilings import CeilingMeter
 from perf_tests.checkpoint import Source, load
 from perf_tests.device import CudaDevice, Device
@@ -175,7 +176,7 @@ class Harness:
         if _out_of_memory(error):
             return self._memory_message(case, predicted_bytes, error)
         where = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"{type(error).__name__}: {_first_line(error)}"
+        said = f"{type(error).__name__}: {first_line(error)}"
         return (
             f"{case.id}: the engine {case.engine} raised {said} ({Path(where.filename).name}:{where.lineno})"
         )
@@ -188,7 +189,7 @@ class Harness:
         except RuntimeError:
             return (
                 f"the CUDA context was lost in {case.id}, so nothing more can be measured in this run: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             )
         return ""
 
@@ -197,12 +198,8 @@ class Harness:
         return (
             f"{case.id} ran out of memory: {gib(predicted_bytes)} predicted, "
             f"{gib(peak) if peak is not None else '?'} reached, "
-            f"{gib(self.device.capacity_bytes())} could be had: {_first_line(error)}"
+            f"{gib(self.device.capacity_bytes())} could be had: {first_line(error)}"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "without a word")
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """What to do about a checkpoint that cannot be had, by what stands in the way."""
 
-from collections.abc import Iterator
+from perf_tests.causes import causes
 
 _ANY = (
     "Give a folder that holds config.json and *.safetensors, or a hub id; a gated model needs its licence "
@@ -24,30 +24,23 @@ def advice(error: BaseException, checkpoint: str, revision: str | None) -> str:
         (errors.HfHubHTTPError, _refused),
         (errors.HFValidationError, _no_id),
     )
-    causes = list(_causes(error))
+    found = list(causes(error))
     if isinstance(error, errors.StrictDataclassError):
         return f"Correct the config.json of {checkpoint}, or take another revision of it"
     if isinstance(error, ImportError):
         return _not_importable(error, checkpoint)
     for kind, said in kinds:
-        for cause in causes:
+        for cause in found:
             if isinstance(cause, kind):
                 return said(cause, checkpoint, revision)
-    if any("trust_remote_code" in str(cause) for cause in causes):
+    if any("trust_remote_code" in str(cause) for cause in found):
         return (
             "The model comes with Python code of its own: read that, and then pass --perf-trust-remote-code "
             "to let it run"
         )
-    if any("safetensors" in str(cause) for cause in causes):
+    if any("safetensors" in str(cause) for cause in found):
         return "Only safetensors are loaded, since a pickle runs code: give a revision that has them, or convert it"
     return _ANY
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
 
 
 def _status(error: BaseException) -> int | None:

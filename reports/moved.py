@@ -6,6 +6,7 @@ from analytic import text
 from baselines.attribution import Moved, explain_against, signed
 from baselines.codec import FormatError
 from baselines.derived import Derived
+from baselines.kernel_names import listed
 from baselines.store import Store, digest
 from baselines.verdict import Status, Verdict
 from reports.markdown import code, escape, table
@@ -71,7 +72,4 @@ def _table(moved: Sequence[Moved]) -> str:
 
 
 def _kernels(kind: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _KERNELS} more" if len(names) > _KERNELS else ""
-    return f"{kind}: {', '.join(names[:_KERNELS])}{more}"
+    return f"{kind}: {listed(names, most=_KERNELS)}" if names else ""

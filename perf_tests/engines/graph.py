@@ -3,11 +3,11 @@
 What is left of a step when the host no longer launches its kernels one by one.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from analytic import Case, ModelSpec
+from perf_tests.causes import causes, first_line
 from perf_tests.device import Device
 from perf_tests.engines import eager
 from perf_tests.engines.engine import STEPS, Engine, EngineError
@@ -49,26 +49,17 @@ def prepare(model: Any, spec: ModelSpec, case: Case, device: Device) -> Step:
         with torch.cuda.graph(graph):
             output = step.run()
     except RuntimeError as error:
-        causes = list(_causes(error))
-        if any(isinstance(cause, torch.cuda.OutOfMemoryError) for cause in causes):
+        # Ending a capture that failed raises once more: the first error says why.
+        found = list(causes(error))
+        if any(isinstance(cause, torch.cuda.OutOfMemoryError) for cause in found):
             raise
-        first = str(causes[-1]).strip().splitlines()[0]
         raise EngineError(
-            f"{case.id} cannot be captured in a CUDA graph: {first} (a step that waits for the device or "
+            f"{case.id} cannot be captured in a CUDA graph: {first_line(found[-1])} (a step that waits for the device or "
             "copies to the host has no graph; LLM.int8 is one. The eager engine runs it)"
         ) from error
     captured = _Captured(graph=graph, output=output, step=step)
     # A replay reads the tensors that were there at the capture: nothing is to be reset.
     return Step(reset=lambda: None, run=captured.replay, tokens=step.tokens)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those before it, the first to happen last: ending a capture that
-    failed raises once more."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
 
 
 GRAPH = Engine(name="graph", prepare=prepare, phases=STEPS, needs_cuda=True, queued=True)
