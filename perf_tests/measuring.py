@@ -179,7 +179,7 @@ def _profiled(subject: Subject, step: Step, step_s: float, *, at_end: Callable[[
         subject.device,
         steps=plan.profiled_steps(step_s=step_s),
         lead_in=plan.lead_in_steps(step_s=step_s),
-        hold_s=plan.hold_s(step_s=step_s),
+        hold_s=plan.hold_s,
         ranges=ranges,
         at_end=at_end,
     )

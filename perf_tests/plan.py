@@ -37,9 +37,12 @@ GENERATE_BUDGET_S = 2.7
 MOST_LEAD_IN = 3
 LEAD_IN_BUDGET_S = 1.0
 LIMITED_STEP_S = 0.05
-# For so many times its wall the device is held before a short step, for the host to
-# get ahead of it: a thousand launches may wait, most of what an eager step has.
-HOLD_STEPS = 1.5
+# For so many times what the host needs to launch it the device is held before a step
+# that waits for the host, or may: one whose launching takes this share of it. A
+# device-bound step is not held: a GPU that rested would run it too fast.
+HOLD_LAUNCHES = 1.2
+HOST_BOUND_SHARE = 0.8
+LONGEST_HOLD_S = 0.25
 # Steps of a burst that is synchronised only at its end, and how many bursts.
 BURSTS = 5
 MOST_BURST_STEPS = 50
@@ -122,9 +125,12 @@ def lead_in_steps(*, step_s: float) -> int:
     return max(1, min(MOST_LEAD_IN, int(LEAD_IN_BUDGET_S / step_s)))
 
 
-def hold_s(*, step_s: float) -> float:
-    """Seconds for which the device is held before a profiled step."""
-    return HOLD_STEPS * step_s if step_s < LIMITED_STEP_S else 0.0
+def hold_s(host_s: float, step_s: float) -> float:
+    """Seconds for which the device is held before a profiled step that the host takes
+    `host_s` seconds to launch, and that takes `step_s` in all."""
+    if step_s >= LIMITED_STEP_S and host_s < HOST_BOUND_SHARE * step_s:
+        return 0.0
+    return min(HOLD_LAUNCHES * host_s, LONGEST_HOLD_S)
 
 
 def burst_steps(*, step_s: float) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median_low
+from time import perf_counter
 
 from baselines.record import KernelTime
 from perf_tests.device import Device
@@ -59,24 +60,29 @@ class Profile:
     kernels: tuple[KernelTime, ...] | None = None
 
 
+def _unheld(_host_s: float, _step_s: float) -> float:
+    return 0.0
+
+
 def profile_steps(
     step: Step,
     device: Device,
     *,
     steps: int,
     lead_in: int = 0,
-    hold_s: float = 0.0,
+    hold_s: Callable[[float, float], float] = _unheld,
     ranges: AbstractContextManager[object] | None = None,
     at_end: Callable[[], None] = lambda: None,
 ) -> Profile:
     """Profiles `steps` steps that follow `lead_in` others without a pause.
 
     A GPU that rests runs its first step faster than its power limit lets it go on:
-    the lead-in is not counted. Before each step the device is held for `hold_s`
-    seconds, so that the host gets ahead: a kernel that follows a pause takes longer,
-    and how long the pauses are is the host's doing. `ranges` marks operators while
-    it is open. `at_end` is called right after the last step: reading what the
-    profiler saw takes a while.
+    the lead-in is not counted. Before each step that is, the device is held for
+    `hold_s(host_s, step_s)` seconds, by how long the last step of the lead-in kept
+    the host and how long it took in all: the host is to get ahead, for a kernel that
+    follows a pause takes longer, and how long the pauses are is the host's doing.
+    `ranges` marks operators while it is open. `at_end` is called right after the
+    last step: reading what the profiler saw takes a while.
     """
     from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -96,14 +102,13 @@ def profile_steps(
     gc.disable()
     try:
         with ranges or nullcontext(), profiler:
-            for number in range(lead_in + steps):
+            seconds = 0.0
+            for _ in range(lead_in):
+                seconds = hold_s(*_paced(step, device))
+            for _ in range(steps):
                 step.reset()
                 device.synchronise()
-                device.hold(hold_s)
-                if number < lead_in:
-                    step.run()
-                    device.synchronise()
-                    continue
+                device.hold(seconds)
                 with record_function(STEP_RANGE):
                     with record_function(RUN_RANGE):
                         step.run()
@@ -114,6 +119,17 @@ def profile_steps(
             gc.enable()
     trace = read(profiler.profiler.kineto_results.events())
     return _profile(trace, steps=steps, on_cpu=device.torch_device == "cpu", ranged=ranges is not None)
+
+
+def _paced(step: Step, device: Device) -> tuple[float, float]:
+    """Seconds until the host has launched a step, and until the device has done it."""
+    step.reset()
+    device.synchronise()
+    start = perf_counter()
+    step.run()
+    launched = perf_counter()
+    device.synchronise()
+    return launched - start, perf_counter() - start
 
 
 def _profile(trace: Trace, *, steps: int, on_cpu: bool, ranged: bool) -> Profile:

@@ -117,6 +117,21 @@ def test_rounds_are_never_fewer_than_three_nor_more_than_ten(phase: Phase) -> No
     assert rounds(step_s=1e4, phase=Phase.DECODE) == 3
 
 
+@pytest.mark.parametrize(
+    ("host_s", "step_s", "held_s"),
+    [
+        (0.03, 0.031, 0.036),  # a decode step that waits for the host
+        (0.01, 0.049, 0.012),  # a short one that does not: its begin may
+        (0.06, 0.07, 0.072),  # a slow host makes it long, and still it waits for it
+        (0.05, 0.07, 0.0),  # the device is what takes long, and it may run into its power limit
+        (0.02, 2.0, 0.0),
+        (0.9, 0.95, 0.25),
+    ],
+)
+def test_a_step_that_may_wait_for_the_host_is_held(host_s: float, step_s: float, held_s: float) -> None:
+    assert plan.hold_s(host_s, step_s) == pytest.approx(held_s)
+
+
 def test_rounds_in_both_plans() -> None:
     for machine in (T4, H100):
         costs = [estimate(case, MODEL, machine.gpu, bands()) for case in LANE.values()]

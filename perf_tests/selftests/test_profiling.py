@@ -209,7 +209,9 @@ def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profiled]:
             hold=lambda seconds: done.append(f"hold {seconds:g}"),
             torch_device="cuda:0",
         )
-        found = profile_steps(step, device, steps=steps, lead_in=lead_in, hold_s=0.1, ranges=ranges)
+        found = profile_steps(
+            step, device, steps=steps, lead_in=lead_in, hold_s=lambda *_: 0.1, ranges=ranges
+        )
         return found, done
 
     return profile_events
@@ -236,7 +238,7 @@ def test_device_time_is_per_step(profiled: Profiled) -> None:
     assert profile.copies == (1, 0)
     # A step beforehand, in which a tear-down that is still due is done.
     assert done[:3] == ["reset", "run", "sync"]
-    assert done[3:] == ["on", *["reset", "sync", "hold 0.1", "run", "sync"] * 2, "off"]
+    assert done[3:] == ["on", *["reset", "sync", "hold 0", "run", "sync"] * 2, "off"]
 
 
 def test_a_step_has_what_it_launched_and_not_what_was_launched_before_it(profiled: Profiled) -> None:
@@ -259,10 +261,27 @@ def test_a_step_has_what_it_launched_and_not_what_was_launched_before_it(profile
 
 
 def test_the_lead_in_is_run_and_not_counted(profiled: Profiled) -> None:
+    """And by its pace the device is held before each step that is."""
     profile, done = profiled([*step_range(0, 10), Event("a", 1, 3)], steps=1, lead_in=2)
 
-    assert done[3:].count("run") == 3
+    assert done[3:] == ["on", *["reset", "sync", "run", "sync"] * 2, *HELD, "off"]
     assert profile.launches == (1,)
+
+
+HELD = ("reset", "sync", "hold 0.1", "run", "sync")
+
+
+def test_the_pace_is_the_hosts_own_and_then_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host has launched a step before the device has done it."""
+    now = [0.0]
+
+    def takes(seconds: float) -> Callable[[], None]:
+        return lambda: now.__setitem__(0, now[0] + seconds)
+
+    monkeypatch.setattr(profiling, "perf_counter", lambda: now[0])
+    step = Step(reset=takes(100.0), run=takes(2.0), tokens=lambda _: pytest.fail("not asked for"))
+
+    assert profiling._paced(step, SimpleNamespace(synchronise=takes(0.5))) == (2.0, 2.5)
 
 
 def test_what_the_host_does_is_counted_up_to_the_harness_own_wait(profiled: Profiled) -> None:
