@@ -2,6 +2,7 @@
 stored records, and everything that is refused."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from analytic import Phase
 from analytic.ceilings_file import read_ceilings
 from baselines import plugin
 from baselines.codec import read
@@ -17,6 +19,7 @@ from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
 from baselines.store import Baseline, Store
 from baselines.verdict import Status, Verdict
+from perf_tests.cases import LANES, lane_cases
 from perf_tests.selftests.records import record, run_folder
 from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
 
@@ -377,6 +380,29 @@ def test_a_lane_that_was_deselected_is_not_missed(place: Place, expression: str)
 
     assert "was asked for, and nothing of it ran" not in done.out.replace("-m cpu", "") or "cpu" in expression
     assert "-m gpu was asked for" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "others"),
+    [
+        (("-m", "gpu"), False),
+        (("-m", "gpu", "perf_tests"), False),
+        (("-m", "gpu or cpu", "perf_tests"), True),
+        (("-m", "gpu", "perf_tests/bounds/test_text.py", "perf_tests/test_decode.py"), True),
+    ],
+)
+def test_a_lane_reads_no_other_tests_unless_they_are_named(
+    place: Place, options: tuple[str, ...], *, others: bool
+) -> None:
+    done = place.pytest(*options, "--collect-only", "-q")
+    read = int(re.findall(r"\d+/(\d+) tests collected", done.out)[-1])
+    # Of each case an item that measures and one that judges, of either lane.
+    of_lanes = 2 * sum(len(lane_cases(lane)) for lane in LANES)
+    if "perf_tests/test_decode.py" in options:
+        of_lanes = sum(c.phase is Phase.DECODE for lane in LANES for c in lane_cases(lane))
+
+    assert (read > of_lanes) == others
+    assert others or read == of_lanes
 
 
 # --- refusals ----------------------------------------------------------------
