@@ -70,48 +70,54 @@ def compare(
         return findings
     if logs and (another := _another_card(derived, baseline)):
         return [another, *findings]
-    own, pooled = own_spread(logs), spreads.get(_noise(stored.regime))
-    if len(logs) < policy.min_sessions or own is None or pooled is None:
+    least = margin(stored, spreads, policy)
+    if least is None:
         few = f"{len(logs)} of the {policy.min_sessions} sessions needed to judge are in {stored.place}"
         return [Finding(status=Status.NO_BASELINE, text=few), *findings]
-    return [*_device(derived, stored, logs, spread_for(own, pooled), policy), *findings]
+    return [*_device(derived, stored, least, policy), *findings]
 
 
-def _device(
-    derived: Derived, stored: Stored, logs: Sequence[float], spread: Spread, policy: Policy
-) -> list[Finding]:
+def margin(stored: Stored, spreads: Mapping[str, Spread], policy: Policy) -> float | None:
+    """How far, in log units, one new session must lie off the mean of the stored ones
+    for a change to be claimed. None where they are too few to say."""
+    logs = _logs(stored.baseline)
+    own, pooled = own_spread(logs), spreads.get(_noise(stored.regime))
+    if len(logs) < policy.min_sessions or own is None or pooled is None:
+        return None
+    chance = prediction_margin(spread_for(own, pooled), sessions=len(logs), alpha=policy.alpha)
+    return max(chance, math.log1p(policy.min_effect))
+
+
+def _device(derived: Derived, stored: Stored, least: float, policy: Policy) -> list[Finding]:
     """One new session against the stored ones, on the log of device time; and the
     GPU's own speed against what it was in them. A GPU that was slower in what binds
     a case excuses it by the share that it was slower, and no more."""
     assert derived.device_s is not None  # noqa: S101 - the caller checked
+    logs = _logs(stored.baseline)
     mean = math.fsum(logs) / len(logs)
     change = math.log(derived.device_s) - mean
-    margin = max(
-        prediction_margin(spread, sessions=len(logs), alpha=policy.alpha),
-        math.log1p(policy.min_effect),
-    )
     now, then = text.seconds(derived.device_s), text.seconds(math.exp(mean))
     basis = (
         f"{text.signed_percent(math.expm1(change))} against {then}, the mean of {len(logs)} sessions, "
-        f"which may vary by {text.percent(math.expm1(margin), digits=2)}"
+        f"which may vary by {text.percent(math.expm1(least), digits=2)}"
     )
     slow = _slow_gpu(derived, stored.baseline, policy)
     warning = [Finding(status=Status.WARN, text=f"the GPU was slow: {slow.words}")] if slow else []
-    if slow and slow.excused and change > margin and change - slow.excused <= margin:
+    if slow and slow.excused and change > least and change - slow.excused <= least:
         words = f"the GPU was slow, not the code: {slow.words}; device time {now}: {basis}"
         return [Finding(status=Status.INVALID, text=words)]
-    if change > margin:
+    if change > least:
         soft = _soft_changes(derived, stored.baseline)
         regressed = Finding(
             status=Status.REGRESSED,
             text=(
-                f"device time {now} > {text.seconds(math.exp(mean + margin))}: {basis}; "
+                f"device time {now} > {text.seconds(math.exp(mean + least))}: {basis}; "
                 f"baseline {stored.place}{soft}{movers(derived, stored.baseline)}; "
                 f"if this is meant: {_refresh_command(derived)}"
             ),
         )
         return [regressed, *warning]
-    if change < -margin:
+    if change < -least:
         improved = Finding(
             status=Status.IMPROVED,
             text=f"device time {now}: {basis}; keep it: {_refresh_command(derived)}",

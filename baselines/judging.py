@@ -9,7 +9,7 @@ from analytic import Case, case_bound
 from baselines.codec import FormatError
 from baselines.derived import Derived, derive, regime_of
 from baselines.expectations import Band, bands
-from baselines.history import Stored
+from baselines.history import Stored, margin, pooled_spreads
 from baselines.judge import judge
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
@@ -76,6 +76,21 @@ def judge_folder(
         verdicts=(*verdicts, *missing),
         policy_digest=policy.digest,
     )
+
+
+def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY) -> dict[str, float]:
+    """By case, how far device time must lie off the stored sessions, in log units, for
+    judge_folder to claim a change; without the cases that it cannot judge. Raises
+    FormatError and SpecError."""
+    derived = derive_run(tuple(records))
+    spreads = pooled_spreads(_suite(derived, store))
+    found = {}
+    for d in derived:
+        baseline = store.load(d.record)
+        stored = None if baseline is None else _stored(baseline, store.path(d.record), d)
+        if stored and (least := margin(stored, spreads, policy)) is not None:
+            found[d.record.case.id] = least
+    return found
 
 
 def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:

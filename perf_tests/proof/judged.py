@@ -1,31 +1,47 @@
 """Stored runs judged by the gate's own rule against any sessions, nothing of the repository's store."""
 
+import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from analytic import SpecError
-from baselines.judging import judge_folder
+from baselines.judging import judge_folder, margins
 from baselines.record import Record
 from baselines.refresh import collect
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.store import Store
-from baselines.verdict import Verdict
+from baselines.verdict import Status
 
 #: The records of each case, one per session.
 Sessions = Mapping[str, Sequence[Record]]
 
 
+# What a verdict says of a time; of one without a change in it a warning is of
+# something else, such as a missing band.
+CHANGES = {Status.REGRESSED: "regressed", Status.IMPROVED: "improved"}
+JUDGED = (*CHANGES, Status.WARN, Status.PASS)
+NO_CHANGE = "no change"
+
+
 def sessions_of(runs: Sequence[RunFolder]) -> Sessions:
-    """Raises RefreshError for runs that may not be sessions: one that failed, one
-    given twice, one that lacks a case."""
+    """The cases with a device time in any run. Raises RefreshError for runs that may
+    not be sessions: one that failed, one given twice, one that lacks a case."""
     return {
         case: records
         for case, records in collect(runs).items()
-        if records[0].measurement.device_s is not None
+        if any(record.measurement.device_s is not None for record in records)
     }
+
+
+def said(status: Status) -> str:
+    """A status as a word on the time alone."""
+    if status not in JUDGED:
+        return f"not judged: {status}"
+    return CHANGES.get(status, NO_CHANGE)
 
 
 def device_s(record: Record) -> float:
@@ -43,22 +59,45 @@ def device_alone(record: Record) -> Record:
     return replace(record, measurement=replace(record.measurement, counts=None, kernels=None))
 
 
-def verdicts(records: Iterable[Record], sessions: Sessions) -> dict[str, Verdict]:
-    """The gate's verdict of each record, by case, against the sessions. Each is
-    judged in a run of its own, so that no case's verdict leans on another's; bands
-    are left out, for they are of the code's speed and not of its change."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "store")
-        for of_case in sessions.values():
-            store.write(of_case, written=of_case[0].started, command="perf_tests.proof")
+def statuses(records: Iterable[Record], sessions: Sessions) -> dict[str, Status]:
+    """The gate's verdict of each record, by case, against the sessions; INCOMPARABLE
+    for a card that they do not judge. Each is judged in a run of its own, so that no
+    case's verdict leans on another's; bands are left out, for they are of the code's
+    speed and not of its change."""
+    with _stored(sessions) as (folder, store):
         found = {}
         for record in records:
-            run = RunFolder(Path(folder) / "runs" / record.case.id)
+            run = RunFolder(folder / "runs" / record.case.id)
             run.write_info(_info(record))
             run.write_record(record)
             (verdict,) = judge_folder(run, store, rows=()).verdicts
-            found[record.case.id] = verdict
+            known = comparable_card(record, sessions[record.case.id])
+            found[record.case.id] = verdict.status if known else Status.INCOMPARABLE
         return found
+
+
+def comparable_card(record: Record, sessions: Sequence[Record]) -> bool:
+    """Whether sessions judge a record's card: one of theirs, or a third beside two."""
+    cards = {session.soft.gpu_uuid for session in sessions}
+    return record.soft.gpu_uuid in cards or len(cards) > 1
+
+
+def limits(sessions: Sessions) -> dict[str, float]:
+    """By case, the relative change of device time from which the gate claims one
+    against these sessions; without the cases that they are too few to judge."""
+    with _stored(sessions) as (_, store):
+        found = margins([records[0] for records in sessions.values()], store)
+    return {case: math.expm1(margin) for case, margin in found.items()}
+
+
+@contextmanager
+def _stored(sessions: Sessions) -> Iterator[tuple[Path, Store]]:
+    """A folder for a while, and in it a store that holds the sessions and nothing else."""
+    with tempfile.TemporaryDirectory() as place:
+        store = Store(Path(place) / "store")
+        for of_case in sessions.values():
+            store.write(of_case, written=of_case[0].started, command="perf_tests.proof")
+        yield Path(place), store
 
 
 def _info(record: Record) -> RunInfo:

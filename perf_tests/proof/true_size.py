@@ -3,7 +3,8 @@
 The step of a case is captured in a CUDA graph with and without the slowdown, and
 both are replayed back to back, in turn, between CUDA events: no profiler, no host.
 A replay has a gap of about a microsecond after each kernel, so that its
-milliseconds are compared with the gate's only by their difference.
+milliseconds are compared with the gate's only by their difference. Work that a graph
+does in another way than the eager step is timed alone, between events too.
 
 Exit status: 0 every size is known, 1 a step could not be captured, 2 bad input.
 """
@@ -25,9 +26,9 @@ from baselines.codec import write_text
 from perf_tests.cases import default_model
 from perf_tests.checkpoint import Source, load, random_source
 from perf_tests.device import Device
-from perf_tests.engines import graph
+from perf_tests.engines import eager, graph
 from perf_tests.engines.engine import EngineError
-from perf_tests.gpu_presence import gpu_problem
+from perf_tests.gpu_presence import gpu_problem, quantiser_problem
 from perf_tests.proof.work import PYTHON_CALLS, SLOWDOWNS, Slowdown, find_slowdown
 from reports import markdown
 
@@ -37,9 +38,12 @@ CASES = (
     "prefill-b1-p512-nf4-eager",
     "decode-b1-c512-nf4-eager",
 )
-ROUNDS = 10
-REPLAYS = 10
+# Bursts short enough for the GPU not to run into its power limit, which a prefill's do.
+ROUNDS = 30
+REPLAYS = 3
 WARMUPS = 3
+# Long enough for the host to queue what is timed alone.
+HOLD_S = 0.02
 
 #: Seconds of one step, at the end of a burst of them.
 Stopwatch = Callable[[], float]
@@ -67,8 +71,8 @@ BY_CONSTRUCTION = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrueSize:
     """What a slowdown adds to a case's step, in seconds: the median over the rounds
-    of slowed less plain, and its quartiles. `base_s` is the plain step's replay;
-    None where nothing was timed, as `how` says."""
+    of slowed less plain, and its quartiles, None where nothing was timed. `base_s` is
+    the plain step's replay; None where none was, as `how` says."""
 
     slowdown: str
     case: str
@@ -77,6 +81,18 @@ class TrueSize:
     low_s: float | None
     high_s: float | None
     how: str
+
+    @property
+    def resolved(self) -> bool:
+        """Whether it is known, and larger than its own noise if it was timed."""
+        return self.added_s is not None and (self.low_s is None or self.low_s > 0)
+
+    @property
+    def noise_s(self) -> float:
+        """From the median to the farther quartile."""
+        if self.added_s is None or self.low_s is None or self.high_s is None:
+            return 0.0
+        return max(self.added_s - self.low_s, self.high_s - self.added_s)
 
 
 def differences(plain: Stopwatch, slowed: Stopwatch, *, rounds: int) -> tuple[list[float], list[float]]:
@@ -102,6 +118,8 @@ def size_of(
     if not slowdown.on_device:
         how = BY_CONSTRUCTION[slowdown.name].format(layers=len(model.model.layers))
         return _size(slowdown, case, how=f"by construction: {how}", added_s=0.0)
+    if alone := ALONE.get(slowdown.name):
+        return _timed_alone(slowdown, subject, alone(subject), rounds=rounds)
     try:
         with _applied(slowdown, model):
             slowed = capture(subject)
@@ -111,6 +129,43 @@ def size_of(
     low, middle, high = quantiles(added, n=4)
     how = f"graph replay, {rounds} rounds of {REPLAYS}"
     return _size(slowdown, case, base_s=median(base), added_s=middle, low_s=low, high_s=high, how=how)
+
+
+def _timed_alone(
+    slowdown: Slowdown, subject: Subject, work: Callable[[], object], *, rounds: int
+) -> TrueSize:
+    """Behind a device that is held, so that the host is ahead of it."""
+    seconds = []
+    for _ in range(rounds):
+        subject.device.hold(HOLD_S)
+        seconds.append(subject.device.time_s(work))
+    low, middle, high = quantiles(seconds, n=4)
+    how = f"the same work alone, queued, {rounds} rounds"
+    return _size(slowdown, subject.case, added_s=middle, low_s=low, high_s=high, how=how)
+
+
+def clones(subject: Subject) -> Callable[[], object]:
+    """Copies of the keys and values of one eager step of the case."""
+    tensors = []
+
+    def keep(attention: Any, _given: Any, named: Any, _out: Any) -> None:
+        cached = named["past_key_values"].layers[attention.layer_idx]
+        tensors.extend((cached.keys, cached.values))
+
+    hooks = [
+        layer.self_attn.register_forward_hook(keep, with_kwargs=True) for layer in subject.model.model.layers
+    ]
+    step = eager.prepare(subject.model, subject.spec, subject.case, subject.device)
+    tensors.clear()  # what it took to prepare the step
+    step.reset()
+    step.run()
+    for hook in hooks:
+        hook.remove()
+    return lambda: [tensor.clone() for tensor in tensors]
+
+
+# Work that a graph does otherwise: its copies are not those of an eager step.
+ALONE: dict[str, Callable[[Subject], Callable[[], object]]] = {"kv-copy": clones}
 
 
 def _size(
@@ -229,6 +284,8 @@ def table(found: Sequence[TrueSize]) -> str:
     for size in found:
         share = size.added_s / size.base_s if size.added_s is not None and size.base_s else None
         middle = "–" if size.low_s is None else f"{text.seconds(size.low_s)} to {text.seconds(size.high_s)}"
+        if size.added_s is not None and not size.resolved:
+            middle = f"not resolved: {middle}"
         rows.append(
             [
                 markdown.code(size.slowdown),
@@ -270,6 +327,9 @@ def _measure(options: argparse.Namespace) -> list[TrueSize]:
     cases = [Case.parse(case, model=source.spec.name) for case in options.cases]
     if problem := gpu_problem():
         raise SpecError(f"sizes are timed on a GPU: {problem}")
+    quantised = {c.precision for c in cases if find_precision(c.precision).quantised}
+    if quantised and (problem := quantiser_problem()):
+        raise SpecError(f"cases in {', '.join(sorted(quantised))}: {problem}")
     found = []
     for size in sizes(source, cases, slowdowns, rounds=options.rounds):
         found.append(size)
