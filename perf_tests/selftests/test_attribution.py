@@ -75,6 +75,14 @@ class TestByOperator:
         assert down.ceiling_s is None
         assert down.ceiling_fraction is None
 
+    @pytest.mark.parametrize("case", [DECODE, "prefill-b1-p128-fp16-eager"])
+    def test_bounds_add_up_to_the_serial_bound(self, case: str) -> None:
+        """Not to the overlapping one, wherever operators differ in what binds them."""
+        derived_case = one(STEP, case)
+        bounds = [share.bound_s for share in by_operator(derived_case, None) if share.bound_s]
+
+        assert sum(bounds) == pytest.approx(derived_case.bound.serial_s, rel=1e-12)
+
     def test_without_compulsory_work_there_is_no_bound(self) -> None:
         rope = next(share for share in by_operator(one(STEP), ceilings()) if share.name == "rope")
 
@@ -101,6 +109,14 @@ class TestByOperator:
         # A prefill of 64, still bound by its bytes, and 31 steps.
         assert down.bytes == 32 * DOWN_BYTES
         assert down.bound_s == pytest.approx(32 * DOWN_BYTES / 3350e9)
+
+    def test_one_operator_that_is_known_tells_a_step_apart(self) -> None:
+        mixed = (kernel("q_proj", "x", 1e-3), kernel(None, "y", 1e-3))
+
+        assert [share.name for share in by_operator(one(mixed), None) if share.launches] == [
+            "other",
+            "q_proj",
+        ]
 
     @pytest.mark.parametrize("kernels", [None, (), (kernel(None, "graph", 8e-3, 8e-3, 8e-3),)])
     def test_kernels_that_were_not_told_apart_say_nothing(
@@ -154,6 +170,11 @@ class TestExplain:
         assert (down.name, down.launches, down.new, down.gone) == ("down_proj", 5, (), ())
         assert down.change_s == pytest.approx(0.214e-3)
         assert (q_proj.name, q_proj.change_s) == ("q_proj", pytest.approx(-0.2e-3))
+
+    def test_a_gain_ranks_by_its_size_too(self) -> None:
+        now = (kernel("down_proj", "gemv", 1.5e-3), kernel("q_proj", "gemv", 0.2e-3), *THEN[2:])
+
+        assert [moved.name for moved in explain(now, THEN)] == ["q_proj", "down_proj"]
 
     @pytest.mark.parametrize(
         ("was", "now", "moved"),
@@ -233,7 +254,7 @@ class TestVerdictText:
         said = movers(one(self.NOW), baseline(0.0078, THEN))
 
         assert said == (
-            "; moved most: down_proj +214.0 µs, +5 launches; lm_head -100.000 µs, -1 launch; "
+            "; moved most: down_proj +214.0 µs, +5 device ops; lm_head -100.000 µs, -1 device op; "
             "gone kernels: gemv_big"
         )
 
@@ -249,7 +270,7 @@ class TestVerdictText:
         slower = replace(one(self.NOW), device_s=0.0082)
         finding = next(f for f in compare(slower, stored, spreads, POLICY) if f.status is Status.REGRESSED)
 
-        assert "moved most: down_proj +214.0 µs, +5 launches;" in finding.text
+        assert "moved most: down_proj +214.0 µs, +5 device ops;" in finding.text
         assert finding.text.index("moved most") < finding.text.index("if this is meant")
         assert math.isfinite(pooled_spreads([stored])["steady"].sd)
 

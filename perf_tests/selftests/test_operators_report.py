@@ -10,17 +10,20 @@ from typing import Any
 
 import matplotlib.image
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from baselines.attribution import by_operator
+from analytic import Case
+from baselines.attribution import Moved, by_operator
 from baselines.judging import judge_folder
 from baselines.plugin import NOTES, STATE, PerfState
 from baselines.record import Counts, KernelTime, Record
 from baselines.run import RunFolder, run_ceilings
-from baselines.store import Store
+from baselines.store import Store, digest
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import conditions, derived, record, run_folder, run_info
-from reports import operators, plugin, render
+from reports import breakdown, operators, plugin, render, roofline
 from reports.counts import counts_table
 from reports.moved import explanations, moved_tables
 from reports.summary import summarise
@@ -68,6 +71,8 @@ GRAPH = record(
     device_s=0.0078,
     kernels=tuple(replace(k, operator=None) for k in kernels()),
 )
+BARE_PREFILL = record("prefill-b1-p512-fp16-eager", device_note="the profiler saw no kernel")
+GENERATE = record("generate-b1-p64-n32-fp16-eager", wall_s=0.9)
 BARE = record("decode-b1-c512-fp16-eager", wall_s=0.020, device_note="the profiler saw no kernel")
 
 
@@ -75,6 +80,11 @@ def summary(*records: Record, verdicts: Sequence[Verdict] = (), **more: Any) -> 
     return summarise(
         run_info(records), derived(records), verdicts, ceilings=run_ceilings(records), images=(), **more
     )
+
+
+def engine(what: Record, case_id: str) -> Record:
+    """The same measurement of another case."""
+    return replace(what, case=Case.parse(case_id, model=what.case.model))
 
 
 def section(markdown: str, title: str) -> str:
@@ -120,12 +130,28 @@ class TestWaterfall:
         said = waterfalls(derived([DECODE, over]))
 
         assert "- `prefill-b1-p512-fp16-eager`: the profiled kernels took 500.0 µs longer than" in said
-        assert said.count("the host's share is not known") == 1
+        assert said.count("The host's share is not known") == 1
+        # Neither cause was seen.
+        assert "the clock may have differed, or the profiler" in said
 
     def test_kernels_faster_than_the_ceilings_are_said_too(self) -> None:
         fast = record("decode-b1-c512-fp16-eager", wall_s=0.005, device_s=0.0045)
 
-        assert "faster than the measured ceilings allow" in waterfalls(derived([fast]))
+        said = waterfalls(derived([fast]))
+        assert "faster than the measured ceilings allow" in said
+        assert "may have come from a cache" in said
+
+    def test_a_generate_is_no_step(self) -> None:
+        said = waterfalls(derived([DECODE, GENERATE]))
+
+        assert DECODE.case.id in said
+        assert GENERATE.case.id not in said
+        assert waterfalls(derived([GENERATE])) == ""
+
+    def test_back_to_back_is_a_column_where_a_case_has_it(self) -> None:
+        assert row(waterfalls(derived([PREFILL])), "case")[-1] == "= wall"
+        assert row(waterfalls(derived([PREFILL])), f"`{PREFILL.case.id}`")[-1] == "23.600 ms"
+        assert row(waterfalls(derived([PREFILL, DECODE])), "case")[-1] == "back to back"
 
     def test_without_device_time_the_steps_between_are_dashes(self) -> None:
         assert row(waterfalls(derived([BARE])), "`decode-b1-c512-fp16-eager`")[3:5] == ["–", "–"]
@@ -148,6 +174,7 @@ class TestTables:
         ]
         assert row(decode, "rope")[4:] == ["–", "–", "–"]
         assert "99.87 % of device time attributed to an operator." in decode
+        assert row(decode, "operator")[1] == "device ops"
         assert prefill.startswith("`prefill-b1-p512-fp16-eager`, by operator")
 
     def test_compulsory_work_without_kernels_does_not_vanish(self) -> None:
@@ -160,8 +187,41 @@ class TestTables:
         said = section(summary(GRAPH), "Where the time goes")
 
         assert "### `decode-b1-c512-fp16-graph`, by kernel" in said
+        assert row(said, "kernel") == ["kernel", "device ops", "device", "share"]
         assert row(said, r"down_proj_kernel\<4>")[1:] == ["64", "1.395 ms", "18.0 %"]
         assert row(said, "1 others")[1:] == ["5", "10.000 µs", "0.1 %"]
+
+    def test_a_kernel_takes_the_median_of_its_steps(self) -> None:
+        """Of which one was disturbed, as an operator does."""
+        uneven = (
+            KernelTime(operator=None, name="a", launches=1, device_s=(1e-3, 1e-3, 9e-3)),
+            KernelTime(operator=None, name="b", launches=1, device_s=(3e-3, 3e-3, 3e-3)),
+        )
+        said = summary(replace(GRAPH, measurement=replace(GRAPH.measurement, kernels=uneven)))
+
+        assert row(said, "a")[1:] == ["1", "1.000 ms", "25.0 %"]
+        assert row(said, "b")[1:] == ["1", "3.000 ms", "75.0 %"]
+
+    def test_every_engine_without_modules_has_a_case_of_each_phase(self) -> None:
+        more = [engine(GRAPH, "decode-b1-c512-fp16-tuned"), engine(GRAPH, "prefill-b1-p512-fp16-tuned")]
+        said = summary(DECODE, GRAPH, engine(GRAPH, "decode-b8-c512-fp16-graph"), *more)
+        shown = [line for line in said.split("\n") if line.startswith("### ") and ", by " in line]
+
+        assert shown == [
+            "### `decode-b1-c512-fp16-eager`, by operator",
+            "### `decode-b1-c512-fp16-graph`, by kernel",
+            "### `decode-b1-c512-fp16-tuned`, by kernel",
+            "### `prefill-b1-p512-fp16-tuned`, by kernel",
+        ]
+
+    def test_what_beats_its_measured_ceiling_by_much_is_said(self) -> None:
+        """down_proj's 1.122 ms at the roof are 1.260 ms at the ceiling, gate_proj's likewise."""
+        fast = kernels(down_proj=1.150 - 1.395, gate_proj=1.220 - 1.365)
+        said = summary(replace(DECODE, measurement=replace(DECODE.measurement, kernels=fast)))
+
+        assert "Faster than the measured ceilings allow: down_proj 109.6 % of the ceiling." in said
+        assert "gate_proj 103.3 %" not in said
+        assert "Faster than the measured" not in summary(DECODE)
 
     def test_the_attributed_engine_is_the_one_in_full(self) -> None:
         assert [d.record.case.engine for d in operators.chosen(derived([GRAPH, DECODE]))] == ["eager"]
@@ -185,12 +245,35 @@ class TestTables:
         said = section(summary(DECODE), "Key findings")
 
         assert "goes first to down_proj 18.0 %, gate_proj 17.6 %, up_proj 17.0 %, norms 11.0 %;" in said
-        # rope, cache and other: 0.643 of 7.767 ms.
-        assert "8.3 % to operators without compulsory work." in said
+        # norms (a bound of 159 ns), rope, cache and other: 1.495 of 7.767 ms.
+        assert "; 19.2 % of it goes to operators that move next to nothing that must be moved" in said
+        assert said.rstrip().endswith("norms 11.0 %, rope 5.1 %, cache 3.0 %, other 0.1 %.")
+
+    def test_a_step_of_compulsory_work_alone_has_no_such_share(self) -> None:
+        needed = tuple(k for k in kernels() if k.operator in ("down_proj", "gate_proj"))
+        said = section(
+            summary(replace(DECODE, measurement=replace(DECODE.measurement, kernels=needed))), "Key findings"
+        )
+
+        assert said.rstrip().endswith("goes first to down_proj 50.5 %, gate_proj 49.5 %.")
+
+
+def own_gids(axes: Axes) -> dict[str, Any]:
+    return {gid: line for line in axes.get_lines() if (gid := line.get_gid())}
 
 
 def gids(figure: Figure) -> dict[str, Any]:
-    return {gid: line for axes in figure.axes for line in axes.get_lines() if (gid := line.get_gid())}
+    return {gid: line for axes in figure.axes for gid, line in own_gids(axes).items()}
+
+
+def drawn(*records: Record) -> Figure:
+    figure = operators.draw(derived(records), run_ceilings(records))
+    assert figure is not None
+    return figure
+
+
+def with_kernels(what: Record, factor: float = 1.0, **more: float) -> Record:
+    return replace(what, measurement=replace(what.measurement, kernels=kernels(factor, **more)))
 
 
 class TestFigure:
@@ -208,6 +291,83 @@ class TestFigure:
                 if drawn:
                     assert found[gid].get_xdata() == [pytest.approx(share.flops / share.bytes)]
                     assert found[gid].get_ydata() == [pytest.approx(share.flops / share.device_s)]
+
+    def test_each_case_has_a_panel_of_its_own(self) -> None:
+        figure = drawn(DECODE, PREFILL)
+
+        for axes, one in zip(figure.axes, (DECODE, PREFILL), strict=True):
+            points = {gid: line for gid, line in own_gids(axes).items() if gid.startswith("operator:")}
+            assert {gid.split(":")[1] for gid in points} == {one.case.id}
+            assert axes.get_title().startswith(f"{one.case.id}: ")
+            assert {"roof:fp16", "ceiling:fp16"} <= own_gids(axes).keys()
+        assert len(drawn(DECODE).axes) == 1
+
+    def test_a_panel_says_the_median_of_its_steps(self) -> None:
+        uneven = tuple(replace(k, device_s=(*k.device_s[:2], 9 * k.device_s[2])) for k in kernels())
+        figure = drawn(replace(DECODE, measurement=replace(DECODE.measurement, kernels=uneven)))
+
+        assert figure.axes[0].get_title() == f"{DECODE.case.id}: 7.767 ms of kernels"
+
+    def test_a_panel_is_close_up(self) -> None:
+        """A decode step without the ridge point, at 300 times its intensity."""
+        (axes,) = drawn(DECODE).axes
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+
+        assert right < 100
+        assert high < 100e12
+        for gid, line in own_gids(axes).items():
+            if gid.startswith("operator:"):
+                assert left < line.get_xdata()[0] < right
+                assert low < line.get_ydata()[0] < high
+        # The roof goes through the panel, from below its left end.
+        roof = own_gids(axes)["roof:fp16"]
+        assert roof.get_xdata()[0] <= left
+        assert roof.get_ydata()[0] == pytest.approx(roof.get_xdata()[0] * 3350e9)
+
+    def test_what_takes_next_to_no_time_does_not_widen_the_view(self) -> None:
+        """A prefill's lm_head sees one token: its intensity is a decode step's."""
+        wide, close = drawn(PREFILL).axes[0], drawn(with_kernels(PREFILL, lm_head=-0.09)).axes[0]
+
+        assert (wide.get_xlim()[0] < 1, close.get_xlim()[0] > 100) == (True, True)
+        assert "outside" not in wide.get_xlabel()
+        assert "outside of the view: lm_head 0.1 %" in close.get_xlabel()
+        assert not [label for label in close.texts if "lm_head" in label.get_text()]
+
+    def test_every_label_is_readable(self) -> None:
+        """Each in the column beside its panel: over no other, no marker and no roof."""
+        figure = drawn(DECODE, PREFILL)
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            labels = [t for t in axes.texts if t.get_text().endswith(" %")]
+            boxes = [Text.get_window_extent(t) for t in labels]
+            assert sum(t.get_text() == "lm_head 1.2 %" for t in labels) == 1
+            assert len(labels) == 9
+            for i, box in enumerate(boxes):
+                assert box.x0 > axes.get_window_extent().x1
+                assert box.x1 <= figure.bbox.x1
+                assert not [other for other in boxes[i + 1 :] if box.overlaps(other)]
+            heights = [label.xy[1] for label in sorted(labels, key=lambda t: -Text.get_window_extent(t).y0)]
+            assert heights == sorted(heights, reverse=True)
+
+    def test_the_title_stays_within_the_figure(self) -> None:
+        versioned = replace(
+            DECODE,
+            run="20261123T005212-96cd68cadd",
+            commit="96cd68cadd",
+            dirty=True,
+            soft=replace(DECODE.soft, torch="2.11.0+cu130", transformers="5.17.0.dev0", driver="580.159.04"),
+        )
+        run = derived([versioned])
+        for figure in (drawn(versioned), roofline.draw(run, None), breakdown.draw(run, None)):
+            figure.draw_without_rendering()
+            for said in figure.findobj(Text):
+                if "580.159.04" in said.get_text():
+                    box = said.get_window_extent()
+                    assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
+                    assert "2.11.0+cu130" in said.get_text()
+                    break
+            else:
+                pytest.fail("no versions in the figure")
 
     def test_a_larger_share_has_a_larger_marker(self) -> None:
         figure = operators.draw(derived([DECODE]), None)
@@ -227,10 +387,23 @@ class TestFigure:
         assert found["ceiling:fp16"].get_ydata()[1] == pytest.approx(0.76 * 989.4e12)
 
     def test_what_has_no_place_under_a_roof_is_named(self) -> None:
-        figure = operators.draw(derived([DECODE]), None)
-        assert figure is not None
+        said = drawn(with_kernels(DECODE, other=-0.009)).axes[0].get_xlabel()
 
-        assert "without FLOPs of their own: norms 11.0 %, rope 5.1 %" in figure.axes[0].get_xlabel()
+        # The others round to 0.0 %.
+        assert said.endswith("without FLOPs of their own: norms 11.0 %, rope 5.2 %, cache 3.0 %")
+
+    def test_a_line_of_names_is_broken_between_them(self) -> None:
+        many = {f"operator_{i}": (1.0, 1) for i in range(12)}
+        made = tuple(
+            KernelTime(operator=name, name=name, launches=1, device_s=(ms / 1e3,) * 3)
+            for name, (ms, _) in (many | _DECODE_MS).items()
+        )
+        said = drawn(replace(DECODE, measurement=replace(DECODE.measurement, kernels=made)))
+        lines = said.axes[0].get_xlabel().split("\n")
+
+        assert len(lines) > 3
+        assert max(map(len, lines)) <= 84
+        assert not [line for line in lines if line.startswith("%")]
 
     @pytest.mark.parametrize("records", [(BARE,), (GRAPH,)])
     def test_nothing_is_drawn_without_operators(self, records: tuple[Record, ...]) -> None:
@@ -266,15 +439,63 @@ class TestMoved:
 
         assert explanations(judged.derived, judged.verdicts, store) == {}
 
-    def test_a_pass_is_not_explained(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("status", Status)
+    def test_what_is_told_of_a_case_says_whether_it_is_explained(
+        self, status: Status, tmp_path: Path
+    ) -> None:
+        """A pass is within its noise; a case below its band has moved far."""
         store = Store(tmp_path / "store")
         folder = stored_run(tmp_path / "run", store, down_proj=0.214)
         judged = judge_folder(folder, store)
-        passed = [replace(v, status=Status.PASS) for v in judged.verdicts]
+        told = [replace(v, status=status) for v in judged.verdicts]
+        found = explanations(judged.derived, told, store)
 
-        assert explanations(judged.derived, passed, store) == {}
+        left_out = (Status.PASS, Status.NO_BASELINE, Status.INCOMPARABLE, Status.NOT_MEASURED)
+        assert [moved[0].name for moved in found.values()] == ([] if status in left_out else ["down_proj"])
+
+    def test_a_baseline_that_cannot_be_read_explains_nothing(self, tmp_path: Path) -> None:
+        """It is told with the verdict, and the report is still written."""
+        store = Store(tmp_path / "store")
+        folder = stored_run(tmp_path / "run", store, down_proj=0.214)
+        (one,) = derived(folder.records())
+        path = store.path(one.record)
+        path.write_text("{", encoding="utf-8")
+        damaged = Verdict(
+            case=one.record.case.id,
+            status=Status.INVALID,
+            reasons=("not JSON",),
+            baseline_digest=digest(path),
+            damaged=True,
+        )
+
+        assert explanations((one,), [damaged], store) == {}
+
+    def test_without_anything_that_moved_there_is_no_section(self) -> None:
         assert "## What moved" not in summary(DECODE)
         assert moved_tables({}) == ""
+
+    def test_a_row_says_device_operations_and_kernels_that_came_and_went(self) -> None:
+        one = Moved(name="q_proj", then_s=1e-3, change_s=-2e-4, launches=-3, new=tuple("abcd"), gone=("e",))
+        said = moved_tables({"a-case": [one, replace(one, name="rope", launches=0, new=(), gone=())]})
+
+        assert row(said, "operator or kernel")[3] == "device ops"
+        assert row(said, "q_proj")[1:] == [
+            *("1.000 ms", "-200.000 µs", "-3"),
+            "new: a, b, c and 1 more; gone: e",
+        ]
+        assert row(said, "rope")[3:] == ["", ""]
+        assert "together" not in said
+
+    def test_the_rest_is_summed(self) -> None:
+        many = [
+            Moved(name=f"op_{i}", then_s=1e-3, change_s=change_s, launches=0, new=(), gone=())
+            for i, change_s in enumerate([1e-3] * 8 + [4e-4, -1e-4, 5e-5])
+        ]
+        said = moved_tables({"a-case": many})
+
+        assert said.endswith("\n\nand 3 more, together +350.0 µs")
+        assert "op_7" in said
+        assert "op_8" not in said
 
 
 class TestCounts:
@@ -310,13 +531,37 @@ class TestFiles:
         (down,) = (r for r in rows if (r["case"], r["operator"]) == (DECODE.case.id, "down_proj"))
         assert float(down["device_s"]) == pytest.approx(1.395e-3)
         assert int(down["bytes"]) == int(down["flops"]) == 3_758_096_384
+        assert int(down["device_ops"]) == 64
+        assert float(down["bound_s"]) == pytest.approx(3_758_096_384 / 3350e9)
+        assert float(down["ceiling_s"]) == pytest.approx(3_758_096_384 / (0.89 * 3350e9))
+        (rope,) = (r for r in rows if (r["case"], r["operator"]) == (DECODE.case.id, "rope"))
+        assert (rope["bound_s"], rope["ceiling_s"], rope["bytes"]) == ("", "", "0")
         assert matplotlib.image.imread(tmp_path / "operators.png").shape[1] > 1000
         assert "![operators.png](operators.png)" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
-    def test_a_run_without_kernels_has_neither_file(self, tmp_path: Path) -> None:
+    def test_every_kernel_of_every_case_is_a_line(self, tmp_path: Path) -> None:
+        copy = KernelTime(operator=None, name="void a::copy<int>(x)", launches=3, device_s=(1e-3, 2e-3, 9e-3))
+        graph = replace(GRAPH, measurement=replace(GRAPH.measurement, kernels=(copy,)))
+        render.render(run_folder(tmp_path, [DECODE, graph, BARE_PREFILL]), [])
+        with (tmp_path / "kernels.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+
+        assert len(rows) == len(kernels()) + 1
+        assert {r["operator"] for r in rows if r["case"] == DECODE.case.id} == set(_DECODE_MS)
+        (last,) = (r for r in rows if r["case"] == GRAPH.case.id)
+        assert last == {
+            "case": GRAPH.case.id,
+            "operator": "",
+            "kernel": "copy<int>",
+            "name": "void a::copy<int>(x)",
+            "device_ops": "3",
+            "device_s": "0.002",
+        }
+
+    def test_a_run_without_kernels_has_no_such_file(self, tmp_path: Path) -> None:
         render.render(run_folder(tmp_path, [BARE]), [])
 
-        assert not list(tmp_path.glob("operators.*"))
+        assert not [*tmp_path.glob("operators.*"), *tmp_path.glob("kernels.*")]
         assert "operators.png" not in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """The proof proves something: its slowdowns are real work, and its tables can say no."""
 
+import csv
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from perf_tests.counting import count_host_work
 from perf_tests.device import CpuDevice
 from perf_tests.engines.engine import EngineError
 from perf_tests.engines.step import Step
-from perf_tests.proof import aa, overhead, slowdowns, true_size
+from perf_tests.proof import aa, expectations, overhead, slowdowns, true_size
 from perf_tests.proof.expectations import COUNTS, DEVICE, EXPECTATIONS, METRICS, Move, find_expectation
 from perf_tests.proof.inject import LABEL, VARIABLE
 from perf_tests.proof.judged import device_s, limits, statuses
@@ -30,6 +31,7 @@ from perf_tests.selftests.tiny import CONFIG, Later, Place, environment, run, wr
 
 torch = Later("torch")
 
+PROOF = Path(true_size.__file__).parent
 NAMES = [slowdown.name for slowdown in SLOWDOWNS]
 USAGE_ERROR = 4
 
@@ -221,6 +223,44 @@ def test_every_slowdown_has_its_expectation() -> None:
     assert all(e.why and all(x.why for x in e.exemptions) for e in EXPECTATIONS)
     assert all(e.grows for e in EXPECTATIONS), "a slowdown that nothing sees proves nothing"
     assert set(METRICS) == {DEVICE, *Counts.__slots__}
+
+
+def test_the_readme_has_the_table_of_what_is_expected() -> None:
+    assert expectations.table() in (PROOF / "README.md").read_text(encoding="utf-8")
+
+
+# --- what was found on a GPU --------------------------------------------------
+
+
+@pytest.mark.parametrize("gpu", [path.stem for path in sorted((PROOF / "results").glob("*.md"))])
+def test_the_results_say_what_their_tables_hold(gpu: str) -> None:
+    """Each figure of the page is in a table beside it, and as the page claims."""
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (PROOF / "results" / f"{gpu}-{name}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    page = (PROOF / "results" / f"{gpu}.md").read_text(encoding="utf-8").splitlines()
+    again = {
+        row["case"]: [float(r["device_s"]) for r in rows("aa") if r["case"] == row["case"]]
+        for row in rows("aa")
+    }
+    sizes = read_sizes(PROOF / "results" / f"{gpu}-sizes.csv")
+
+    for case, times in again.items():
+        line = next(line for line in page if case in line)
+        assert len(times) >= 10
+        assert f"| {100 * aa.cv(times):.2f} % |" in line
+        assert aa.cv(times) <= aa.LIMIT
+    seen = rows("slowdowns")
+    assert [(r["slowdown"], r["case"]) for r in seen] == [(n, c) for n in sorted(NAMES) for c in again]
+    for row in seen:
+        (line,) = (line for line in page if f"`{row['slowdown']}`" in line and row["case"] in line)
+        size = sizes[row["slowdown"], row["case"]]
+        assert f"{100 * float(row['change']):+.2f} % |" in line
+        assert float(row["true_s"]) == size.added_s
+        assert not row["violations"]
+        assert line.rstrip(" |").endswith("met")
 
 
 # --- made-up runs: the sessions, and slowed ones as they should be ------------

@@ -1,12 +1,14 @@
 """What the reports draw and say, against the records and by hand."""
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.image
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analytic import Phase, registry
 from baselines.derived import Derived
@@ -16,8 +18,17 @@ from baselines.verdict import Status, Verdict, not_measured
 from perf_tests.selftests.records import derived, record, run_folder, run_info
 from reports import breakdown, roofline
 from reports.__main__ import main
-from reports.advice import Advice, advise, batch_series, present_of, recommendations
+from reports.advice import (
+    Advice,
+    advise,
+    batch_series,
+    batch_table,
+    present_of,
+    recommendations,
+    representative,
+)
 from reports.generation import generations
+from reports.labels import spread
 from reports.render import render
 from reports.summary import summarise
 from reports.table import case_table, generate_table, missing_list, results
@@ -53,6 +64,11 @@ def height(figure: Figure, gid: str) -> float:
     bars = [p for axes in figure.axes for p in axes.patches if p.get_gid() == gid]
     assert len(bars) == 1, f"{len(bars)} bars have the gid {gid}"
     return float(bars[0].get_height())
+
+
+def names(figure: Figure) -> list[str]:
+    """What the points of a roofline are called."""
+    return sorted(t.get_text() for axes in figure.axes for t in axes.texts if re.search(r"b\d", t.get_text()))
 
 
 def roof_figure(*records: Record) -> Figure:
@@ -158,6 +174,51 @@ class TestRoofline:
 
         for part in ("mistral-7b-v0.1", "NVIDIA H100 80GB HBM3", "abc1234", "torch 2.11.0", "driver 580.159"):
             assert part in said
+
+    def test_engines_are_told_apart_where_there_are_several(self) -> None:
+        graph = record("decode-b1-c512-fp16-graph", wall_s=0.0089, device_s=0.0082)
+        tuned = record("decode-b1-c512-fp16-tuned", wall_s=0.0066, device_s=0.0058)
+
+        assert names(roof_figure(graph, tuned)) == ["graph b1 c512", "tuned b1 c512"]
+        assert names(roof_figure(graph)) == ["b1 c512"]
+
+    def test_a_name_covers_no_roof(self) -> None:
+        """Three points near the roof: the free place nearest to one is on its line."""
+        figure = roof_figure(
+            record("decode-b1-c512-fp16-compiled", wall_s=0.0076, device_s=0.0066),
+            record("decode-b1-c512-fp16-graph", wall_s=0.0089, device_s=0.0082),
+            record("decode-b1-c512-fp16-tuned", wall_s=0.0066, device_s=0.0058),
+        )
+        (axes,) = figure.axes
+        for label in axes.texts:
+            if label.get_text() not in names(figure):
+                continue
+            box = Text.get_window_extent(label)
+            for line in axes.get_lines():
+                if (line.get_gid() or "").startswith(("roof:", "ceiling:")):
+                    path = axes.transData.transform_path(line.get_path())
+                    assert not path.intersects_bbox(box, filled=False), label.get_text()
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("heights", "places"),
+        [
+            ([], []),
+            ([50.0], [50.0]),
+            ([90.0, 60.0, 10.0], [90.0, 60.0, 10.0]),
+            # Those that would meet stand around their mean.
+            ([51.0, 50.0, 49.0], [60.0, 50.0, 40.0]),
+            ([90.0, 50.0, 50.0], [90.0, 55.0, 45.0]),
+            # At an end they are pushed inwards.
+            ([100.0, 100.0], [100.0, 90.0]),
+            ([1.0, 0.0], [10.0, 0.0]),
+            # Without room the gap gives way.
+            ([5.0] * 21, [100.0 - 5 * i for i in range(21)]),
+        ],
+    )
+    def test_a_column_keeps_its_gaps(self, heights: list[float], places: list[float]) -> None:
+        assert spread(heights, gap=10.0, top=100.0) == pytest.approx(places)
 
 
 class TestBreakdown:
@@ -274,6 +335,37 @@ class TestAdvice:
         assert found.derived.record.case.id == "decode-b1-c2048-fp16-eager"
         assert advised(run, Phase.PREFILL) is None
 
+    def test_an_eager_case_is_advised_on_before_any_other(self) -> None:
+        """The estimates are of eager execution: its launches, its kernels, its host."""
+        graph = record("decode-b1-c512-fp16-graph", wall_s=0.009, device_s=0.008)
+        eager = record("decode-b8-c512-fp16-eager", wall_s=0.040, device_s=0.0083)
+        run = derived([graph, eager])
+        found = advised(run, Phase.DECODE)
+
+        assert representative(run, Phase.DECODE) is run[1]
+        assert representative(run[:1], Phase.DECODE) is run[0]
+        assert found is not None
+        assert found.derived is run[1]
+        # The graph's wall says nothing of how fast an eager host launches.
+        assert found.quickest_s == 0.040
+
+    def test_a_run_of_other_engines_is_given_no_eager_advice(self) -> None:
+        graphs = [record(f"decode-b{b}-c512-fp16-graph", wall_s=0.009, device_s=0.008) for b in (1, 8)]
+        tuned = record("decode-b1-c512-fp16-tuned", wall_s=0.007, device_s=0.006)
+        said = summary(*graphs, tuned)
+
+        assert section(said, "What would help").strip() == (
+            "No advice: the estimates are of eager execution, and this run is of graph, tuned."
+        )
+        assert "## Other GPUs" not in said
+        ((first, second),) = batch_series(derived(graphs))
+        assert (first.predicted, second.predicted) == (1.0, None)
+        assert second.measured == pytest.approx(8.0)
+        assert batch_table([(second,)]).rstrip(" |").endswith("–")
+
+    def test_a_run_of_generate_alone_has_no_section_of_advice(self) -> None:
+        assert "## What would help" not in summary(GENERATE)
+
     def test_what_the_run_refutes_is_not_recommended(self) -> None:
         fp16 = record("decode-b1-c512-fp16-eager", gpu="t4", wall_s=0.061, device_s=0.060)
         nf4 = record("decode-b1-c512-nf4-eager", gpu="t4", wall_s=0.122, device_s=0.120)
@@ -368,6 +460,78 @@ class TestSummary:
         said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
 
         assert "- warn, 5 cases: no band for this case" in said
+
+    def test_words_that_many_cases_repeat_are_said_once(self) -> None:
+        """As on another card, where no case has a history: the numbers stay with the cases."""
+        ids = [f"decode-b1-c{n}-fp16-eager" for n in (128, 512, 1024, 2048, 4096)]
+        card = (
+            "on another card (GPU-7023f4d6; this is GPU-18b7f839): shown, not judged; store sessions of two"
+        )
+        band = "lies in the band 0.47 to 0.62 (products stream at 80 %; norms take a quarter)"
+        verdicts = [
+            Verdict(
+                case=case_id,
+                status=Status.WARN,
+                reasons=(
+                    f"device time 9.{i}21 ms: -0.{i} % against 9.8{i} ms {card}",
+                    f"lower_s/device_s 0.{i} {band}"
+                    if i < 3
+                    else "another reason, of this case alone and long",
+                    f"wall time 24.{i} ms (not judged)",
+                ),
+            )
+            for i, case_id in enumerate(ids)
+        ]
+        said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
+        shared, bands, *own = [line for line in said.split("\n") if line.startswith("- ")]
+
+        assert shared == f"- warn, 5 cases below: device time … {card}"
+        assert bands == f"- warn, {', '.join(f'`{i}`' for i in ids[:3])}: lower_s/device_s … {band}"
+        assert own[1] == (
+            "- warn `decode-b1-c512-fp16-eager`: device time 9.121 ms: -0.1 % against 9.81 ms …; "
+            "lower_s/device_s 0.1 …; wall time 24.1 ms (not judged)"
+        )
+        # Two cases share the other reason: it stays with each.
+        assert own[3].endswith(
+            "9.83 ms …; another reason, of this case alone and long; wall time 24.3 ms (not judged)"
+        )
+        assert len(own) == 5
+
+    def test_statuses_do_not_share_their_words(self) -> None:
+        """Three cases, of which one failed: a failure is told whole."""
+        long = "of a reason that is long enough to be said only once"
+        statuses = (Status.REGRESSED, Status.WARN, Status.WARN)
+        ids = [f"decode-b1-c{n}-fp16-eager" for n in (1, 2, 3)]
+        verdicts = [
+            Verdict(case=case_id, status=status, reasons=(f"{i} ms {long}",))
+            for i, (case_id, status) in enumerate(zip(ids, statuses, strict=True))
+        ]
+        said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
+
+        assert f"- **regressed** `{ids[0]}`: 0 ms {long}" in said
+        assert "…" not in said
+
+    def test_words_shared_to_the_digit_are_said_once_too(self) -> None:
+        long = "no baseline is stored, and 5 sessions are wanted to make one"
+        ids = [f"decode-b1-c{n}-fp16-eager" for n in (1, 2, 3)]
+        verdicts = [
+            Verdict(case=case_id, status=Status.REGRESSED, reasons=(long, f"{i} ms"))
+            for i, case_id in enumerate(ids)
+        ]
+        said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
+
+        assert f"- **regressed**, {', '.join(f'`{i}`' for i in ids)}: {long}\n" in said
+        assert f"- **regressed** `{ids[2]}`: …; 2 ms" in said
+
+    def test_intensities_alike_to_the_digit_are_one_number(self) -> None:
+        """Two engines of one case."""
+        graph, tuned = (
+            record(f"decode-b1-c512-fp16-{e}", wall_s=0.009, device_s=0.008) for e in ("graph", "tuned")
+        )
+        other = record("decode-b8-c512-fp16-graph", wall_s=0.009, device_s=0.008)
+
+        assert "ridge point: 1.0 against 295.3" in section(summary(graph, tuned), "What binds")
+        assert "ridge point: 1.0 to 7.9 against 295.3" in section(summary(graph, other), "What binds")
 
     def test_skipped_cases_keep_their_reason(self) -> None:
         said = summary(PREFILL, not_run={"decode-b64-c512-fp16-eager": "needs 99 GB | has 80"})
