@@ -24,7 +24,8 @@ _MOVERS, _KERNELS = 3, 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorShare:
     """One operator of a step: device time in seconds, its share of all kernels', and
-    launches; beside them what the model says it must compute and move.
+    launches (of kernels, copies and fills); beside them what the model says it must
+    compute and move.
 
     `bound_s` is under the machine's roofs, `ceiling_s` under what was measured;
     None without compulsory work, or without a measured ceiling of its dtype.
@@ -58,7 +59,7 @@ def by_operator(derived: Derived, ceilings: Ceilings | None) -> tuple[OperatorSh
     """Every operator of a case, the one that took longest first; empty where its
     kernels were not told apart. `ceilings` are the run's."""
     kernels = derived.record.measurement.kernels
-    if not kernels or all(kernel.operator is None for kernel in kernels):
+    if not kernels or not told_apart(derived.record.measurement):
         return ()
     times: dict[str, list[KernelTime]] = {}
     for kernel in kernels:
@@ -119,6 +120,11 @@ def summed(kernels: Sequence[KernelTime]) -> tuple[float, ...]:
     return tuple(sum(times) for times in zip(*(kernel.device_s for kernel in kernels), strict=True))
 
 
+def told_apart(measurement: Measurement) -> bool:
+    """Whether any kernel is known to be an operator's."""
+    return any(kernel.operator is not None for kernel in measurement.kernels or ())
+
+
 def attributed_share(measurement: Measurement) -> float | None:
     """The share of the kernels' time that lies in an operator other than "other";
     None where kernels were not measured."""
@@ -134,8 +140,8 @@ def attributed_share(measurement: Measurement) -> float | None:
 class Moved:
     """What changed of one operator, or, of an engine without operators, of one kernel.
 
-    `change_s` is device time now less then, in seconds, and `launches` likewise;
-    `new` and `gone` are kernels by their short names.
+    `change_s` is device time now less then, in seconds, and `launches` (of kernels,
+    copies and fills) likewise; `new` and `gone` are kernels by their short names.
     """
 
     name: str
@@ -204,7 +210,7 @@ def movers(derived: Derived, baseline: Baseline) -> str:
     moved = explain_against(derived, baseline)
     if not moved:
         return ""
-    said = [", ".join((one.name + " " + signed(one.change_s), *_launches(one))) for one in moved[:_MOVERS]]
+    said = [", ".join((one.name + " " + signed(one.change_s), *_device_ops(one))) for one in moved[:_MOVERS]]
     for kind in ("new", "gone"):
         names = list(dict.fromkeys(name for one in moved[:_MOVERS] for name in getattr(one, kind)))
         if names:
@@ -212,10 +218,11 @@ def movers(derived: Derived, baseline: Baseline) -> str:
     return f"; moved most: {'; '.join(said)}"
 
 
-def _launches(moved: Moved) -> tuple[str, ...]:
+def _device_ops(moved: Moved) -> tuple[str, ...]:
+    """In other words than the launches of a step, which are counted without copies and fills."""
     if not moved.launches:
         return ()
-    return (f"{moved.launches:+d} launch{'' if abs(moved.launches) == 1 else 'es'}",)
+    return (f"{moved.launches:+d} device op{'' if abs(moved.launches) == 1 else 's'}",)
 
 
 def signed(change_s: float) -> str:

@@ -19,13 +19,16 @@ from analytic.whatif import (
 from baselines.derived import CPU, Derived
 from reports.markdown import code, escape, table
 
+# The engine that the estimates are of.
+EAGER = "eager"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """The options for one case, best first. `measured` maps a changed case's id
     to the throughput ratio that this run saw where it holds that case too;
     `idle_batch` says where a larger batch of a like case gained nothing, empty
-    where none did; `quickest_s` is the shortest wall of any pass of the phase."""
+    where none did; `quickest_s` is the shortest wall of any eager pass of the phase."""
 
     derived: Derived
     now: Present
@@ -49,7 +52,8 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchStep:
-    """One batch of a scaling series; throughput ratios to the series' smallest."""
+    """One batch of a scaling series; throughput ratios to the series' smallest. Nothing
+    is predicted of an engine that is not eager."""
 
     derived: Derived
     measured: float
@@ -71,16 +75,23 @@ def present_of(derived: Derived) -> Present:
 
 
 def representative(derived: Sequence[Derived], phase: Phase) -> Derived | None:
-    """The case to advise on: of the smallest batch, the longest, since that is
-    what one user waits for; of several precisions the one planned first."""
+    """The case that stands for a phase: an eager one where there is any, of the smallest
+    batch, the longest, since that is what one user waits for; of several precisions
+    the one planned first."""
     cases = [d for d in derived if d.record.case.phase is phase]
-    return min(cases, key=lambda d: (d.record.case.batch, -d.record.case.length), default=None)
+    return min(
+        cases,
+        key=lambda d: (d.record.case.engine != EAGER, d.record.case.batch, -d.record.case.length),
+        default=None,
+    )
 
 
 def advise(derived: Sequence[Derived], phase: Phase, series: Sequence[Sequence[BatchStep]]) -> Advice | None:
-    """Advice on the representative case of a phase; None where none was measured.
+    """Advice on the representative case of a phase; None where no eager one was
+    measured, since the estimates know no other engine's launches and kernels.
     `series` are the run's, by batch_series."""
-    chosen = representative(derived, phase)
+    eager = [d for d in derived if d.record.case.engine == EAGER]
+    chosen = representative(eager, phase)
     if chosen is None:
         return None
     now = present_of(chosen)
@@ -92,7 +103,7 @@ def advise(derived: Sequence[Derived], phase: Phase, series: Sequence[Sequence[B
         gpus=other_gpus(now),
         measured={case_id: rate / chosen.tokens_per_s for case_id, rate in rates.items()},
         idle_batch=_idle_batch(series, chosen),
-        quickest_s=min(d.wall_s for d in derived if d.record.case.phase is phase),
+        quickest_s=min(d.wall_s for d in eager if d.record.case.phase is phase),
     )
 
 
@@ -128,12 +139,14 @@ def batch_series(derived: Sequence[Derived]) -> tuple[tuple[BatchStep, ...], ...
 def _steps(group: Sequence[Derived]) -> tuple[BatchStep, ...]:
     first = group[0]
     now = present_of(first)
+
+    def predicted(d: Derived) -> float | None:
+        if d is first:
+            return 1.0
+        return batch_option(now, d.record.case.batch).gain if now.case.engine == EAGER else None
+
     return tuple(
-        BatchStep(
-            derived=d,
-            measured=d.tokens_per_s / first.tokens_per_s,
-            predicted=1.0 if d is first else batch_option(now, d.record.case.batch).gain,
-        )
+        BatchStep(derived=d, measured=d.tokens_per_s / first.tokens_per_s, predicted=predicted(d))
         for d in group
     )
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
 from reports.generation import Generation, generations
-from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading
+from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
 
 NOT_MEASURED = "not measured"
 
@@ -32,8 +32,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     figure = Figure(figsize=(12, 8.4), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     title, subtitle = heading(derived)
-    figure.suptitle(f"generate(): {title}\n", fontsize=13, color=INK)
-    figure.text(0.5, 0.955, subtitle, ha="center", fontsize=8, color=FAINT)
+    crown(figure, f"generate(): {title}", subtitle)
     panels = figure.subplots(2, 2).flatten()
     found = generations(derived)
     series, prompts = _series(found), sorted({g.case.length for g in found})

@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from analytic import Phase, text
-from baselines.attribution import by_operator
+from baselines.attribution import OperatorShare, by_operator
 from baselines.derived import CPU, Derived
 from reports.generation import generations
 from reports.markdown import code, escape
-from reports.operators import chosen
+from reports.operators import NAMED_FROM, chosen
 
 _PASSES = (Phase.PREFILL, Phase.DECODE)
 
 # So many operators are named as those that take most of the device's time.
 _LARGEST = 4
+
+# An operator that the bound gives less than this share of its time does next to
+# nothing that must be done.
+_SLIGHT = 0.01
 
 
 def key_findings(derived: Sequence[Derived]) -> str:
@@ -37,15 +41,21 @@ def key_findings(derived: Sequence[Derived]) -> str:
 def _largest(derived: Derived) -> str:
     """Where the device's time goes first, and how much of it no bound asks for; empty
     where kernels were not told apart."""
-    shares = by_operator(derived, None)
+    shares = [share for share in by_operator(derived, None) if share.share >= NAMED_FROM]
     if not shares:
         return ""
-    named = ", ".join(f"{escape(s.name)} {text.percent(s.share)}" for s in shares[:_LARGEST])
-    free = sum(s.share for s in shares if s.bound_s is None)
+    said = f"- **Device time** of {code(derived.record.case.id)} goes first to {_named(shares[:_LARGEST])}"
+    slight = [s for s in shares if (s.fraction or 0.0) < _SLIGHT]
+    if not slight:
+        return f"{said}."
     return (
-        f"- **Device time** of {code(derived.record.case.id)} goes first to {named}; "
-        f"{text.percent(free)} to operators without compulsory work."
+        f"{said}; {text.percent(sum(s.share for s in slight))} of it goes to operators that move next to nothing "
+        f"that must be moved (no bound, or one under {text.percent(_SLIGHT, digits=0)} of their time): {_named(slight)}."
     )
+
+
+def _named(shares: Sequence[OperatorShare]) -> str:
+    return ", ".join(f"{escape(s.name)} {text.percent(s.share)}" for s in shares)
 
 
 def _of(derived: Sequence[Derived], phase: Phase) -> list[Derived]:
@@ -117,7 +127,6 @@ def _intensities(held: Sequence[Derived]) -> str:
         ridges.setdefault((d.costs[0].math, d.bound.ridge_point), []).append(d.bound.intensity)
     said = []
     for (dtype, ridge), values in ridges.items():
-        low, high = min(values), max(values)
-        span = f"{low:.1f}" if len(values) == 1 else f"{low:.1f} to {high:.1f}"
+        span = " to ".join(dict.fromkeys(f"{value:.1f}" for value in (min(values), max(values))))
         said.append(f"{span} against {ridge:.1f} FLOP/byte ({dtype})")
     return "; ".join(said)

@@ -1,7 +1,8 @@
-"""Names beside points, placed so that they do not cover one another."""
+"""Names of points, placed so that they do not cover one another: beside each, or in a column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -12,6 +13,9 @@ from reports.palette import FAINT
 
 # Points of one family nearer than this (in points, 1/72 inch) share one name.
 CLUSTER_PT = 28.0
+
+# From a name in a column to the next, and from the axes to the column, in points.
+_LINE_PT, _COLUMN_PT = 11.0, 14.0
 
 # What a marker takes up, and the air around a name, in points.
 _MARKER_PT, _AIR_PT = 7.0, 3.0
@@ -60,6 +64,51 @@ def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple
         left, bottom, right, top = boxes[place]
         air = _AIR_PT * scale
         taken.append((left - air, bottom - air, right + air, top + air))
+
+
+def list_labels(axes: Axes, spots: Sequence[Spot]) -> None:
+    """Names every spot in a column to the right of the axes, the highest at the top, each
+    near the height of its spot, with a line to it. Needs the final limits and the
+    final height: a layout may still give the column its width."""
+    ordered = sorted(spots, key=lambda spot: -spot.y)
+    frame, scale = axes.get_window_extent(), axes.figure.dpi / 72
+    heights = [(axes.transData.transform((s.x, s.y))[1] - frame.y0) / scale for s in ordered]
+    for spot, height in zip(ordered, spread(heights, gap=_LINE_PT, top=frame.height / scale), strict=True):
+        axes.annotate(
+            f"{spot.family}{spot.detail}",
+            (spot.x, spot.y),
+            xytext=(1 + _COLUMN_PT * scale / frame.width, height * scale / frame.height),
+            textcoords="axes fraction",
+            fontsize=7.5,
+            color=spot.colour,
+            verticalalignment="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": spot.colour,
+                "linewidth": 0.5,
+                "alpha": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+            zorder=3,
+        )
+
+
+def spread(heights: Sequence[float], *, gap: float, top: float) -> list[float]:
+    """The places nearest to falling `heights` that lie `gap` apart, between 0 and `top`;
+    closer together where there is no room for that."""
+    gap = min(gap, top / max(1, len(heights) - 1))
+    # With the gaps taken out, names that would meet share the mean of their heights.
+    blocks: list[list[float]] = []
+    for i, height in enumerate(heights):
+        blocks.append([height + i * gap])
+        while len(blocks) > 1 and fmean(blocks[-1]) > fmean(blocks[-2]):
+            last = blocks.pop()
+            blocks[-1] += last
+    places = [fmean(block) for block in blocks for _ in block]
+    least = (len(heights) - 1) * gap
+    return [min(max(place, least), top) - i * gap for i, place in enumerate(places)]
 
 
 def _clusters(axes: Axes, spots: Sequence[Spot]) -> list[list[Spot]]:

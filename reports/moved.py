@@ -1,4 +1,4 @@
-"""What moved against the baseline that a verdict was given by: operators, launches, kernels."""
+"""What moved against the baseline that a verdict was given by: operators, device operations, kernels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ _EXPLAINED = (
 )
 
 _ROWS, _KERNELS = 8, 3
-_HEADERS = ("operator or kernel", "then", "change", "launches", "kernels")
+_HEADERS = ("operator or kernel", "then", "change", "device ops", "kernels")
 
 Explained = Mapping[str, Sequence[Moved]]
 

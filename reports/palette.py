@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from matplotlib.figure import Figure
+
 from analytic import Phase
 from baselines.derived import Derived
 
@@ -19,16 +21,25 @@ PHASE_MARKERS = {Phase.PREFILL: "s", Phase.DECODE: "o", Phase.GENERATE: "D"}
 DPI = 150
 INK = "#333333"
 FAINT = "#8A8A8A"
+_TITLE_PT = 13
 
 
 def heading(derived: Sequence[Derived]) -> tuple[str, str]:
-    """(model on device, run with its versions) for the top of a figure."""
+    """(model on device, run and on a line of its own its versions) for the top of a figure."""
     record = derived[0].record
     models = ", ".join(dict.fromkeys(d.record.model.name for d in derived))
     return (
         f"{models} on {record.hard.device}",
-        f"run {record.run} · commit {record.commit}{' (dirty)' if record.dirty else ''} · {versions(derived[0])}",
+        f"run {record.run} · commit {record.commit}{' (dirty)' if record.dirty else ''}\n{versions(derived[0])}",
     )
+
+
+def crown(figure: Figure, title: str, subtitle: str) -> None:
+    """The title above all panels of a figure, with two small lines under it: for a
+    constrained layout, in which only the title takes room."""
+    figure.suptitle(f"{title}\n\n", fontsize=_TITLE_PT, color=INK)
+    under = 1 - 1.9 * _TITLE_PT / 72 / figure.get_figheight()
+    figure.text(0.5, under, subtitle, ha="center", va="top", fontsize=8, color=FAINT)
 
 
 def versions(derived: Derived) -> str:

@@ -14,13 +14,14 @@ from baselines.judging import derive_run
 from baselines.run import RunFolder, run_ceilings
 from baselines.store import DEFAULT_STORE, Store
 from baselines.verdict import Verdict
-from reports import breakdown, operators, roofline
+from reports import breakdown, kernels, operators, roofline
 from reports.moved import explanations
 from reports.summary import summarise
 from reports.table import NOT_JUDGED
 
 ROOFLINE, BREAKDOWN, OPERATORS = "roofline.png", "breakdown.png", "operators.png"
-SUMMARY, CSV, OPERATORS_CSV = "summary.md", "records.csv", "operators.csv"
+SUMMARY, CSV = "summary.md", "records.csv"
+OPERATORS_CSV, KERNELS_CSV = "operators.csv", "kernels.csv"
 
 
 def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None = None) -> Path:
@@ -44,9 +45,12 @@ def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None =
     for name, figure in figures.items():
         _save(figure, folder.path / name)
     _save_table(frame(derived, verdicts), folder.path / CSV)
-    shares = operators.frame(derived, ceilings)
-    if not shares.empty:
-        _save_table(shares, folder.path / OPERATORS_CSV)
+    for rows, name in (
+        (operators.frame(derived, ceilings), OPERATORS_CSV),
+        (kernels.frame(derived), KERNELS_CSV),
+    ):
+        if not rows.empty:
+            _save_table(rows, folder.path / name)
     summary = folder.path / SUMMARY
     text = summarise(
         info,

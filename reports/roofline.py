@@ -8,10 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analytic import Ceilings, Phase, Roofs, text
-from baselines.derived import CPU, Derived
+from analytic import Case, Ceilings, Phase, text
+from baselines.derived import Derived
 from reports.labels import Spot, place_labels
 from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading, precisions
+from reports.roofs import along, draw_roofs
 
 
 def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
@@ -31,7 +32,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     axes.set_yscale("log")
     points = [d for d in derived if d.record.case.phase is not Phase.GENERATE]
     _limits(axes, derived, points)
-    lines = _roofs(axes, derived, ceilings)
+    lines = draw_roofs(axes, derived[0], ceilings, _dtypes(derived), named_at="end")
     for d in points:
         _point(axes, d)
     axes.set_xlabel("operational intensity, FLOP/byte")
@@ -44,7 +45,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     axes.set_title(subtitle, fontsize=8, color=FAINT)
     _legends(axes, points, lines)
     figure.draw_without_rendering()
-    _labels(axes, points)
+    _labels(axes, points, lines)
     return figure
 
 
@@ -65,54 +66,6 @@ def _limits(axes: Axes, derived: Sequence[Derived], points: Sequence[Derived]) -
     lows = [d.bound.flops / d.wall_s for d in points] or [min(peaks) / 1e3]
     axes.set_xlim(min(intensities) / 4, max(intensities) * 4)
     axes.set_ylim(min(lows) / 4, max([*peaks, *(_rate(d) for d in points)]) * 6)
-
-
-def _roofs(axes: Axes, derived: Sequence[Derived], ceilings: Ceilings | None) -> list[Line2D]:
-    """The datasheet's lines, where there is a datasheet, and the measured ones."""
-    dtypes, drawn = _dtypes(derived), []
-    if derived[0].record.gpu != CPU:
-        drawn += _lines(axes, derived[0].roofs, dtypes, measured=False)
-    if ceilings is not None:
-        within = [d for d in dtypes if d in ceilings.gemm_flops_per_s]
-        drawn += _lines(axes, ceilings.roofs, within, measured=True)
-    return drawn
-
-
-def _lines(axes: Axes, roofs: Roofs, dtypes: Sequence[str], *, measured: bool) -> list[Line2D]:
-    """The memory line and a dtype's flat one, which meet in the ridge point."""
-    kind, colour = ("ceiling", FAINT) if measured else ("roof", INK)
-    left, right = axes.get_xlim()
-    drawn = []
-    for dtype in dtypes:
-        ridge, peak = roofs.ridge_point(dtype), roofs.peak(dtype)
-        source = "measured" if measured else "datasheet"
-        (line,) = axes.plot(
-            [left, ridge, right],
-            [roofs.attainable(left, dtype), peak, peak],
-            color=colour,
-            linewidth=1.1 if measured else 1.8,
-            linestyle=(0, (5, 3)) if measured else "solid",
-            gid=f"{kind}:{dtype}",
-            label=(
-                f"{dtype} {source}: {text.scaled(peak, 'FLOP/s')} over {text.scaled(roofs.bytes_per_s, 'B/s')}, "
-                f"ridge point {ridge:.1f} FLOP/B"
-            ),
-            zorder=2,
-        )
-        drawn.append(line)
-        ridge_gid = f"ceiling-ridge:{dtype}" if measured else f"ridge:{dtype}"
-        axes.plot([ridge], [peak], marker="D", markersize=5, color=colour, gid=ridge_gid, zorder=3)
-        axes.annotate(
-            f"{dtype} {source}",
-            (right, peak),
-            xytext=(-4, -3 if measured else 2),
-            textcoords="offset points",
-            ha="right",
-            va="top" if measured else "bottom",
-            fontsize=7.5,
-            color=colour,
-        )
-    return drawn
 
 
 def _point(axes: Axes, derived: Derived) -> None:
@@ -157,12 +110,13 @@ def _point(axes: Axes, derived: Derived) -> None:
     )
 
 
-def _labels(axes: Axes, points: Sequence[Derived]) -> None:
+def _labels(axes: Axes, points: Sequence[Derived], lines: Sequence[Line2D]) -> None:
+    several = len({d.record.case.engine for d in points}) > 1
     spots = [
         Spot(
             x=d.bound.intensity,
             y=_rate(d),
-            family=f"b{d.record.case.batch} {'c' if d.record.case.phase is Phase.DECODE else 'p'}",
+            family=_family(d.record.case, engine=several),
             detail=str(d.record.case.length),
             colour=PRECISION_COLOURS[d.record.case.precision],
         )
@@ -173,7 +127,14 @@ def _labels(axes: Axes, points: Sequence[Derived]) -> None:
         for d in points
         for rate in (d.bound.attainable_flops_per_s, d.bound.flops / d.wall_s)
     ]
+    others += [point for line in lines for point in along(axes, line)]
     place_labels(axes, spots, obstacles=others)
+
+
+def _family(case: Case, *, engine: bool) -> str:
+    """What a point is called but for its length; its engine where there are several."""
+    size = f"b{case.batch} {'c' if case.phase is Phase.DECODE else 'p'}"
+    return f"{case.engine} {size}" if engine else size
 
 
 def _legends(axes: Axes, derived: Sequence[Derived], lines: Sequence[Line2D]) -> None:

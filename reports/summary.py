@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
 from baselines.run import RunInfo
-from baselines.verdict import Outcome, Status, Verdict
+from baselines.verdict import Verdict
 from reports.advice import (
     Advice,
     BatchStep,
@@ -22,13 +22,9 @@ from reports.markdown import code, escape
 from reports.moved import Explained, moved_tables
 from reports.operators import operator_tables
 from reports.palette import versions
-from reports.table import NOT_JUDGED, case_table, generate_table, missing_verdicts
+from reports.table import case_table, generate_table, missing_verdicts
+from reports.verdicts import verdict_list
 from reports.waterfall import waterfalls
-
-_OUTCOMES = (Outcome.FAILS, Outcome.SKIPS, Outcome.PASSES)
-
-# Up to so many cases that share a finding are named; the table names the rest.
-_NAMED = 4
 
 
 def summarise(
@@ -51,11 +47,11 @@ def summarise(
         ("What binds", bottlenecks(derived)),
         ("Results", case_table(derived, verdicts)),
         ("generate()", generate_table(derived)),
-        ("Verdicts", _verdicts(verdicts)),
+        ("Verdicts", verdict_list(verdicts)),
         ("What moved", moved_tables(moved or {})),
         ("Where the time goes", _time(derived, ceilings)),
         ("Counts and conditions", counts_table(derived)),
-        ("What would help", _advice(advices)),
+        ("What would help", _advice(advices, derived)),
         ("Other GPUs", _gpus(advices)),
         ("Batch scaling", _batches(series)),
         ("Not measured", _not_measured(info, derived, verdicts)),
@@ -91,49 +87,23 @@ def _roofs(bytes_per_s: float, flops_per_s: Iterable[tuple[str, float]]) -> str:
     return f"{text.scaled(bytes_per_s, 'B/s')}; {peaks}"
 
 
-def _verdicts(verdicts: Sequence[Verdict]) -> str:
-    """The count of each status, then the reasons of all but plain passes,
-    failures first."""
-    if not verdicts:
-        return f"The run was {NOT_JUDGED}."
-    order = sorted(
-        verdicts, key=lambda v: (_OUTCOMES.index(v.outcome(strict=False)), tuple(Status).index(v.status))
-    )
-    counts: dict[Status, int] = {}
-    for v in order:
-        counts[v.status] = counts.get(v.status, 0) + 1
-    told: dict[tuple[Status, str], list[Verdict]] = {}
-    for v in order:
-        if v.status not in (Status.PASS, Status.NOT_MEASURED):
-            # The same finding on many cases is said once.
-            reason = "; ".join(v.reasons).replace(v.case, "this case")
-            told.setdefault((v.status, reason), []).append(v)
-    lines = [", ".join(f"{n} {status.value}" for status, n in counts.items()) + "."]
-    lines += [_finding(group, reason) for (_, reason), group in told.items()]
-    return "\n\n".join((lines[0], "\n".join(lines[1:]))).rstrip()
-
-
-def _finding(group: Sequence[Verdict], reason: str) -> str:
-    first = group[0]
-    fails = first.outcome(strict=False) is Outcome.FAILS
-    status = f"**{first.status.value}**" if fails else first.status.value
-    if len(group) == 1:
-        return f"- {status} {code(first.case)}: {escape('; '.join(first.reasons))}"
-    if len(group) > _NAMED:
-        return f"- {status}, {len(group)} cases: {escape(reason)}"
-    return f"- {status} {', '.join(code(v.case) for v in group)}: {escape(reason)}"
-
-
 def _time(derived: Sequence[Derived], ceilings: Ceilings | None) -> str:
     """From bound to wall, case by case; then by operator for one case of each phase."""
     passes = waterfalls(derived)
     return f"{passes}\n\n{operator_tables(derived, ceilings)}" if passes else ""
 
 
-def _advice(advices: Sequence[Advice]) -> str:
-    """The ranked options for one decode and one prefill case, named as chosen."""
+def _advice(advices: Sequence[Advice], derived: Sequence[Derived]) -> str:
+    """The ranked options for one decode and one prefill case, named as chosen; why
+    there are none, where passes were measured."""
     if not advices:
-        return ""
+        passes = [d.record.case for d in derived if d.record.case.phase is not Phase.GENERATE]
+        engines = ", ".join(dict.fromkeys(case.engine for case in passes))
+        return (
+            f"No advice: the estimates are of eager execution, and this run is of {engines}."
+            if passes
+            else ""
+        )
     limits = (
         "Estimates of eager execution, scaled by what was measured, with the host as it is; in brackets "
         "between what a time is expected to lie (`analytic/whatif` says what that leaves out)."

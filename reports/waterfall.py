@@ -71,11 +71,14 @@ def waterfalls(derived: Sequence[Derived]) -> str:
         )
         for one in found
     ]
+    # No engine but those that can run steps in a burst has the last column.
+    columns = len(_HEADERS) - all(one.back_to_back_s is None for one in found)
+    steps = table(_HEADERS[:columns], [row[:columns] for row in rows])
     intro = (
         "Each step of the wall with its share of it: the bound, what the machine falls short of it, what "
         "the kernels take beyond that, and the time in which no kernel runs."
     )
-    return "\n\n".join(part for part in (intro, table(_HEADERS, rows), _negative(found)) if part)
+    return "\n\n".join(part for part in (intro, steps, _negative(found)) if part)
 
 
 def _step(value_s: float | None, wall_s: float) -> str:
@@ -93,12 +96,14 @@ def _negative(found: Sequence[Waterfall]) -> str:
         if one.host_s is not None and one.host_s < 0:
             lines.append(
                 f"- {code(one.case_id)}: the profiled kernels took {text.seconds(-one.host_s)} longer than the "
-                "timed steps around them, so the clock differed between the two, and the host's share is not known."
+                "timed steps around them. The two are different steps: the clock may have differed, or the "
+                "profiler have slowed the kernels. The host's share is not known."
             )
         if one.kernels_s is not None and one.kernels_s < 0:
             lines.append(
                 f"- {code(one.case_id)}: the kernels were {text.seconds(-one.kernels_s)} faster than the measured "
-                "ceilings allow: the ceilings were measured too low."
+                "ceilings allow: these were measured at other sizes and at another moment, and bytes that the "
+                "bound counts may have come from a cache."
                 if one.ceiling_s is not None
                 else f"- {code(one.case_id)}: the kernels were faster than their bound."
             )
