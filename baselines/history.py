@@ -9,6 +9,7 @@ from analytic import Phase, text
 from baselines.attribution import movers
 from baselines.canary import Fall, fallen
 from baselines.derived import CPU, Derived
+from baselines.host_work import host_work
 from baselines.interval import Spread, own_spread, pool, prediction_margin, spread_for
 from baselines.policy import Policy
 from baselines.store import Baseline, differing
@@ -60,7 +61,7 @@ def compare(
                 text=f"{stored.place} was taken under another hard key: {keys}",
             )
         ]
-    findings = [_wall(derived, baseline)]
+    findings = [*host_work(derived.record.measurement.counts, baseline), _wall(derived, baseline)]
     logs = _logs(baseline)
     if derived.device_s is None:
         if logs:

@@ -5,6 +5,7 @@ records/<case>.json written as each case ends, so a crash keeps the rest
 verdicts.json       the verdicts that were given
 records.csv         one line a case, for spreadsheets
 operators.csv       one line an operator of every case, where kernels were told apart
+kernels.csv         one line a kernel of every case, where kernels were seen
 ceilings.json       what the machine reached, for `python -m analytic ceilings`; never read here
 """
 

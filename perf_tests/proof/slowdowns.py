@@ -256,7 +256,7 @@ def _operator_violations(
 
 
 def _moved(one: Moved) -> str:
-    return f"{one.name} {signed(one.change_s)}, {one.launches:+d} launches"
+    return f"{one.name} {signed(one.change_s)}, {one.launches:+d} device ops"
 
 
 HEADERS = (
