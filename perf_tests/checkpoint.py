@@ -51,8 +51,8 @@ def _split(name: str) -> tuple[str, str | None]:
     """The checkpoint and its revision; a folder may have an "@" in its path."""
     if Path(name).is_dir():
         return name, None
-    checkpoint, _, revision = name.partition("@")
-    return checkpoint, revision or None
+    checkpoint, at, revision = name.rpartition("@")
+    return (checkpoint, revision or None) if at else (name, None)
 
 
 def checkpoint_source(name: str, *, trust_remote_code: bool = False) -> Source:
@@ -111,7 +111,7 @@ def load(source: Source, precision: Precision, device: str) -> Any:
     """The model, ready to run on `device` ("cuda:0", "cpu"), in eval mode.
 
     Raises SpecError for a checkpoint that cannot be had, with what to do, and for
-    a config with a field of the wrong type.
+    a config with a field of the wrong type or a name that transformers does not know.
     """
     model = (
         _made(source, precision, device) if source.checkpoint is None else _loaded(source, precision, device)
@@ -127,6 +127,8 @@ def _made(source: Source, precision: Precision, device: str) -> Any:
         return build(source.config, precision, device)
     except StrictDataclassError as error:
         raise SpecError(f"{source.spec.name}: {_said(error)}. Correct its config.json") from error
+    except KeyError as error:  # an activation, a kind of rope: looked up by name
+        raise SpecError(f"{source.spec.name}: transformers: {error}. Correct its config.json") from error
 
 
 def _loaded(source: Source, precision: Precision, device: str) -> Any:

@@ -31,6 +31,8 @@ PROFILE_BUDGET_S = 2.0
 MOST_GENERATED = 3
 LEAST_GENERATED = 2
 GENERATE_BUDGET_S = 2.7
+# Before the profiler comes a step that ends what an earlier session left to be done.
+BEFORE_PROFILE = 1
 # Before the profiled steps come others without a pause: the first steps after a
 # rest run faster than a power limit lets them go on. A short step keeps no GPU busy
 # for long enough to be limited; one of them fills the caches.
@@ -157,6 +159,6 @@ def estimate(case: Case, model: ModelSpec, gpu: GpuSpec, bands: Sequence[Band]) 
     profiled, looked_at = 0, 0
     if case.phase is not Phase.GENERATE:
         profiled = profiled_steps(step_s=step_s)
-        looked_at = lead_in_steps(step_s=step_s) + profiled + counting.STEPS
+        looked_at = BEFORE_PROFILE + lead_in_steps(step_s=step_s) + profiled + counting.STEPS
     runs = warmup.most_steps(step_s=step_s, phase=case.phase) + timed + looked_at
     return Estimate(step_s=step_s, rounds=timed, profiled=profiled, total_s=runs * step_s)

@@ -68,6 +68,24 @@ def test_its_own_weights_are_loaded(folder: Path) -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
+def test_a_revision_of_a_folder_with_an_at_is_the_last_part(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "me@work"
+    shutil.copytree(folder, place)
+    source = checkpoint_source(f"{place}@main")
+
+    assert (source.checkpoint, source.revision) == (str(place), "main")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("hidden_act", "sillu"), ("rope_parameters", {"rope_type": "liner", "factor": 2.0})]
+)
+def test_a_name_that_transformers_does_not_know_is_named(tmp_path: Path, field: str, value: Any) -> None:
+    config = write_config(tmp_path / "odd", **{field: value})
+
+    with pytest.raises(SpecError, match=r"^odd: transformers: .*(sillu|liner).* Correct its config\.json$"):
+        load(random_source(str(config)), find_precision("fp32"), "cpu")
+
+
 def test_random_weights_are_called_so(tmp_path: Path) -> None:
     source = random_source(str(write_config(tmp_path / "shapes")))
 

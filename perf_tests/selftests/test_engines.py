@@ -116,6 +116,24 @@ def test_the_model_is_left_as_it_was(model: Any, spec: ModelSpec) -> None:
 
 
 @needs_torch
+def test_what_fails_to_prepare_leaves_no_compiled_code(
+    model: Any, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resets: list[int] = []
+    monkeypatch.setattr("torch._dynamo.reset", lambda: resets.append(1))
+
+    def backend(_module: Any, _inputs: Any) -> Any:
+        def fails(*_: Any) -> Any:
+            raise RuntimeError("no such kernel")
+
+        return fails
+
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        static(model, spec, "decode-b1-c9", backend=backend)
+    assert len(resets) == 2  # before it and after it
+
+
+@needs_torch
 def test_compiled_code_goes_when_the_step_is_closed(model: Any, spec: ModelSpec) -> None:
     """Its graphs hold device memory that the next model needs."""
     frames: list[int] = []

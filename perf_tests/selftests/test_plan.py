@@ -88,12 +88,12 @@ def test_estimates_add_up() -> None:
 
 def test_an_estimate_by_hand() -> None:
     """Decode at batch 1 on a T4: 14.22 GB of weights and 16.8 MB of cache at half
-    of 320 GB/s are 89 ms; 8 warm-ups, 10 rounds, 3 steps that lead in to 5 profiled
-    ones, and 2 that are counted."""
+    of 320 GB/s are 89 ms; 8 warm-ups, 10 rounds, a step before the profiler, 3 that lead
+    in to 5 profiled ones, and 2 that are counted."""
     cost = estimate(LANE["decode-b1-c128-fp16-eager"], MODEL, T4.gpu, bands())
 
     assert cost.step_s == pytest.approx((14.22e9 + 128 * 131072) / 320e9 / 0.5, rel=1e-3)
-    assert cost.total_s == pytest.approx(28 * cost.step_s)
+    assert cost.total_s == pytest.approx(29 * cost.step_s)
 
 
 def test_without_a_band_the_estimate_is_pessimistic() -> None:
