@@ -15,7 +15,8 @@ from analytic import Case, Ceilings, ModelSpec, SpecError
 #   2  2026-11  models of several families, nested by kind of layer; launch_gap_s in ceilings
 #   3  2026-11  conditions in place of two GPU states, kernels by operator, how the engine was made
 #               ready, back-to-back steps, energy; counts, kernels and ceilings in baselines
-SCHEMA = 3
+#   4  2026-11  for how long the device was held before a profiled step
+SCHEMA = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,8 @@ class Measurement:
     step out of a burst that is synchronised only at its end, one sample a burst;
     `first_token_s` the time to the first token of each generate(); `device_s` the
     union of the kernels' intervals in each profiled step, None where there is no
-    profiler to tell, with the reason in `device_note`. `energy_j` is of all timed
+    profiler to tell, with the reason in `device_note`; before each the device was held
+    for `hold_s`, None where that is not known or nothing was profiled. `energy_j` is of all timed
     rounds together, None where they were too short for the GPU's counter. `teardown` says that the profiler leaves no trace behind;
     `retried` why a first attempt was thrown away, empty where there was one only.
     """
@@ -174,6 +176,7 @@ class Measurement:
     first_token_s: tuple[float, ...] | None
     device_s: tuple[float, ...] | None
     device_note: str | None
+    hold_s: float | None
     memory: Memory
     tokens: Tokens | None
     conditions: Conditions | None

@@ -128,7 +128,18 @@ def _refuse_3(old: Json, names: Iterable[str], where: str) -> None:
             raise SpecError(f"{where}.{name}: no such field in schema 2")
 
 
-_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3}
+def _to_4(kind: type, data: Json) -> Json:
+    """Measurements with the time for which the device was held: in schema 3 some were,
+    for a time that nobody wrote down."""
+    measurement = data.get("measurement")
+    if kind is not Record or not isinstance(measurement, dict):
+        return data
+    if "hold_s" in measurement:
+        raise SpecError(".measurement.hold_s: no such field in schema 3")
+    return {**data, "measurement": {**measurement, "hold_s": None}}
+
+
+_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4}
 
 
 def _nested_mistral(flat: Json) -> Json:

@@ -19,6 +19,7 @@ from analytic import (
 from analytic.text import gib
 from baselines.expectations import Band, find_band
 from perf_tests import counting, warmup
+from perf_tests.pace import Pace
 
 # Rounds of a case: as many as its budget holds, within these.
 MOST_ROUNDS = 10
@@ -39,11 +40,12 @@ BEFORE_PROFILE = 1
 MOST_LEAD_IN = 3
 LEAD_IN_BUDGET_S = 1.0
 LIMITED_STEP_S = 0.05
-# For so many times what the host needs to launch it the device is held before a step
-# that waits for the host, or may: one whose launching takes this share of it. A
-# device-bound step is not held: a GPU that rested would run it too fast.
+# A step that waits for its launches is held back under the profiler for so many times
+# what the host then needs to launch it. One whose launches end well before it does is
+# not: a GPU that rested would run it faster than its power limit lets it go on.
 HOLD_LAUNCHES = 1.2
-HOST_BOUND_SHARE = 0.8
+HOST_BOUND_SHARE = 0.9
+# Beyond that a queue of launches is full on any host.
 LONGEST_HOLD_S = 0.25
 # Steps of a burst that is synchronised only at its end, and how many bursts.
 BURSTS = 5
@@ -127,12 +129,12 @@ def lead_in_steps(*, step_s: float) -> int:
     return max(1, min(MOST_LEAD_IN, int(LEAD_IN_BUDGET_S / step_s)))
 
 
-def hold_s(host_s: float, step_s: float) -> float:
-    """Seconds for which the device is held before a profiled step that the host takes
-    `host_s` seconds to launch, and that takes `step_s` in all."""
-    if step_s >= LIMITED_STEP_S and host_s < HOST_BOUND_SHARE * step_s:
+def hold_s(plain: Pace, profiled: Pace) -> float:
+    """Seconds for which the device is held before a profiled step, by its pace
+    outside the profiler and within."""
+    if plain.host_s < HOST_BOUND_SHARE * plain.step_s:
         return 0.0
-    return min(HOLD_LAUNCHES * host_s, LONGEST_HOLD_S)
+    return min(HOLD_LAUNCHES * profiled.host_s, LONGEST_HOLD_S)
 
 
 def burst_steps(*, step_s: float) -> int:

@@ -11,15 +11,15 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median_low
-from time import perf_counter
 
 from baselines.record import KernelTime
 from perf_tests.device import Device
 from perf_tests.engines.step import Step
 from perf_tests.kineto import RUN_RANGE, STEP_RANGE, DeviceEvent, Trace, read, union_ns, within
 from perf_tests.module_ranges import kernel_operator
+from perf_tests.pace import Pace, paced
 
 TEARDOWN = "TEARDOWN_CUPTI"
 
@@ -49,9 +49,11 @@ def torn_down() -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """Per profiled step: device time in seconds, and counts. What the device does is
-    None where it cannot be seen, with the reason in `note`."""
+    None where it cannot be seen, with the reason in `note`. `hold_s` is for how long
+    the device was held before each."""
 
     aten_ops: tuple[int, ...]
+    hold_s: float = 0.0
     note: str | None = None
     device_s: tuple[float, ...] | None = None
     launches: tuple[int, ...] | None = None
@@ -60,7 +62,7 @@ class Profile:
     kernels: tuple[KernelTime, ...] | None = None
 
 
-def _unheld(_host_s: float, _step_s: float) -> float:
+def _unheld(_plain: Pace, _profiled: Pace) -> float:
     return 0.0
 
 
@@ -70,7 +72,7 @@ def profile_steps(
     *,
     steps: int,
     lead_in: int = 0,
-    hold_s: Callable[[float, float], float] = _unheld,
+    hold_s: Callable[[Pace, Pace], float] = _unheld,
     ranges: AbstractContextManager[object] | None = None,
     at_end: Callable[[], None] = lambda: None,
 ) -> Profile:
@@ -78,19 +80,17 @@ def profile_steps(
 
     A GPU that rests runs its first step faster than its power limit lets it go on:
     the lead-in is not counted. Before each step that is, the device is held for
-    `hold_s(host_s, step_s)` seconds, by how long the last step of the lead-in kept
-    the host and how long it took in all: the host is to get ahead, for a kernel that
-    follows a pause takes longer, and how long the pauses are is the host's doing.
-    `ranges` marks operators while it is open. `at_end` is called right after the
-    last step: reading what the profiler saw takes a while.
+    `hold_s(plain, profiled)` seconds, by the pace of a step outside the profiler and
+    of the last of the lead-in: the host is to get ahead, for a kernel that follows a
+    pause takes longer, and how long the pauses are is the host's doing. `ranges` marks
+    operators while it is open. `at_end` is called right after the last step: reading
+    what the profiler saw takes a while.
     """
     from torch.profiler import ProfilerActivity, profile, record_function
 
     # CUPTI's tear-down after an earlier session is done at the next call to the
     # device; one that is still due would blind this session.
-    step.reset()
-    step.run()
-    device.synchronise()
+    plain = paced(step, device)
     activities = [ProfilerActivity.CPU]
     if device.torch_device != "cpu":
         activities.append(ProfilerActivity.CUDA)
@@ -104,7 +104,7 @@ def profile_steps(
         with ranges or nullcontext(), profiler:
             seconds = 0.0
             for _ in range(lead_in):
-                seconds = hold_s(*_paced(step, device))
+                seconds = hold_s(plain, paced(step, device))
             for _ in range(steps):
                 step.reset()
                 device.synchronise()
@@ -118,18 +118,8 @@ def profile_steps(
         if collecting:
             gc.enable()
     trace = read(profiler.profiler.kineto_results.events())
-    return _profile(trace, steps=steps, on_cpu=device.torch_device == "cpu", ranged=ranges is not None)
-
-
-def _paced(step: Step, device: Device) -> tuple[float, float]:
-    """Seconds until the host has launched a step, and until the device has done it."""
-    step.reset()
-    device.synchronise()
-    start = perf_counter()
-    step.run()
-    launched = perf_counter()
-    device.synchronise()
-    return launched - start, perf_counter() - start
+    found = _profile(trace, steps=steps, on_cpu=device.torch_device == "cpu", ranged=ranges is not None)
+    return replace(found, hold_s=seconds)
 
 
 def _profile(trace: Trace, *, steps: int, on_cpu: bool, ranged: bool) -> Profile:

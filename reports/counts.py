@@ -33,6 +33,11 @@ def _prepared(measurement: Measurement) -> str | None:
     return None if measurement.prepare_s is None else text.seconds(measurement.prepare_s)
 
 
+def _held(measurement: Measurement) -> str | None:
+    """Before each profiled step."""
+    return None if measurement.hold_s is None else text.seconds(measurement.hold_s)
+
+
 def _capped(measurement: Measurement) -> str | None:
     seen = measurement.conditions
     share = power_capped_share(seen) if seen else None
@@ -48,6 +53,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Measurement], str | None]], ...] = (
     ("allocated", _allocated),
     ("energy/step", _energy),
     ("prepare", _prepared),
+    ("held", _held),
     ("power-capped", _capped),
 )
 

@@ -27,6 +27,7 @@ FULL = record(
     first_token_s=[0.1, 0.1 + 0.2, 0.3],
     device_s=[0.9, 1 / 3],
     device_note="a note with 'quotes', ü and\nlines",
+    hold_s=0.1 + 0.2,
     seen=conditions(
         before=gpu_state("gpu_idle"),
         during=[gpu_state("sw_power_cap"), gpu_state()],

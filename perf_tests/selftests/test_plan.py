@@ -13,6 +13,7 @@ from analytic import Case, Phase, SpecError, find_gpu, find_precision, load_mode
 from baselines.expectations import bands
 from perf_tests import plan
 from perf_tests.cases import default_model, lane_cases
+from perf_tests.pace import Pace
 from perf_tests.plan import (
     Machine,
     Plan,
@@ -120,16 +121,24 @@ def test_rounds_are_never_fewer_than_three_nor_more_than_ten(phase: Phase) -> No
 @pytest.mark.parametrize(
     ("host_s", "step_s", "held_s"),
     [
-        (0.03, 0.031, 0.036),  # a decode step that waits for the host
-        (0.01, 0.049, 0.012),  # a short one that does not: its begin may
-        (0.06, 0.07, 0.072),  # a slow host makes it long, and still it waits for it
-        (0.05, 0.07, 0.0),  # the device is what takes long, and it may run into its power limit
-        (0.02, 2.0, 0.0),
-        (0.9, 0.95, 0.25),
+        (0.0199, 0.0200, 0.12),  # a decode step that waits for its launches
+        (0.066, 0.0665, 0.12),  # and one on a slow host
+        (0.0455, 0.050, 0.12),
+        (0.044, 0.050, 0.0),  # it waits for the device, which may run into its power limit
+        (0.025, 0.064, 0.0),
     ],
 )
-def test_a_step_that_may_wait_for_the_host_is_held(host_s: float, step_s: float, held_s: float) -> None:
-    assert plan.hold_s(host_s, step_s) == pytest.approx(held_s)
+def test_a_step_that_waits_for_its_launches_is_held(host_s: float, step_s: float, held_s: float) -> None:
+    """By what launching takes within the profiler, where every step may wait for it."""
+    plain, profiled = Pace(host_s=host_s, step_s=step_s), Pace(host_s=0.1, step_s=0.1001)
+
+    assert plan.hold_s(plain, profiled) == pytest.approx(held_s)
+
+
+def test_no_step_is_held_for_longer_than_a_queue_takes_to_fill() -> None:
+    slow = Pace(host_s=0.9, step_s=0.9)
+
+    assert plan.hold_s(slow, slow) == 0.25
 
 
 def test_rounds_in_both_plans() -> None:

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 import pytest
 
-from perf_tests import profiling
+from perf_tests import pace, profiling
 from perf_tests.device import CpuDevice
 from perf_tests.engines.step import Step
 from perf_tests.kineto import RUN_RANGE, STEP_RANGE, DeviceEvent, read, union_ns
 from perf_tests.module_ranges import RANGE_PREFIX
+from perf_tests.pace import Pace
 from perf_tests.profiling import Profile, profile_steps, torn_down
 from perf_tests.selftests.tiny import ROOT, Later
 
@@ -184,7 +185,12 @@ def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profiled]:
     done: list[str] = []
 
     def profile_events(
-        events: list[Event], *, steps: int, lead_in: int = 0, ranges: Any = None
+        events: list[Event],
+        *,
+        steps: int,
+        lead_in: int = 0,
+        hold_s: Callable[[Any, Any], float] = lambda _plain, _within: 0.1,
+        ranges: Any = None,
     ) -> tuple[Profile, list[str]]:
         class Canned:
             def __init__(self, **_: Any) -> None:
@@ -209,9 +215,7 @@ def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profiled]:
             hold=lambda seconds: done.append(f"hold {seconds:g}"),
             torch_device="cuda:0",
         )
-        found = profile_steps(
-            step, device, steps=steps, lead_in=lead_in, hold_s=lambda *_: 0.1, ranges=ranges
-        )
+        found = profile_steps(step, device, steps=steps, lead_in=lead_in, hold_s=hold_s, ranges=ranges)
         return found, done
 
     return profile_events
@@ -237,8 +241,8 @@ def test_device_time_is_per_step(profiled: Profiled) -> None:
     assert profile.launches == (2, 1)
     assert profile.copies == (1, 0)
     # A step beforehand, in which a tear-down that is still due is done.
-    assert done[:3] == ["reset", "run", "sync"]
-    assert done[3:] == ["on", *["reset", "sync", "hold 0", "run", "sync"] * 2, "off"]
+    assert done[:4] == ["reset", "sync", "run", "sync"]
+    assert done[4:] == ["on", *["reset", "sync", "hold 0", "run", "sync"] * 2, "off"]
 
 
 def test_a_step_has_what_it_launched_and_not_what_was_launched_before_it(profiled: Profiled) -> None:
@@ -264,7 +268,7 @@ def test_the_lead_in_is_run_and_not_counted(profiled: Profiled) -> None:
     """And by its pace the device is held before each step that is."""
     profile, done = profiled([*step_range(0, 10), Event("a", 1, 3)], steps=1, lead_in=2)
 
-    assert done[3:] == ["on", *["reset", "sync", "run", "sync"] * 2, *HELD, "off"]
+    assert done[4:] == ["on", *["reset", "sync", "run", "sync"] * 2, *HELD, "off"]
     assert profile.launches == (1,)
 
 
@@ -278,10 +282,29 @@ def test_the_pace_is_the_hosts_own_and_then_the_devices(monkeypatch: pytest.Monk
     def takes(seconds: float) -> Callable[[], None]:
         return lambda: now.__setitem__(0, now[0] + seconds)
 
-    monkeypatch.setattr(profiling, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(pace, "perf_counter", lambda: now[0])
     step = Step(reset=takes(100.0), run=takes(2.0), tokens=lambda _: pytest.fail("not asked for"))
 
-    assert profiling._paced(step, SimpleNamespace(synchronise=takes(0.5))) == (2.0, 2.5)
+    assert pace.paced(step, SimpleNamespace(synchronise=takes(0.5))) == Pace(host_s=2.0, step_s=2.5)
+
+
+def test_the_hold_is_by_the_paces_outside_the_profiler_and_within(
+    profiled: Profiled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several steps that lead in, by the last."""
+    paces = iter(range(9))
+    asked: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(profiling, "paced", lambda *_: next(paces))
+
+    def hold_s(plain: Any, within: Any) -> float:
+        asked.append((plain, within))
+        return 0.1 * len(asked)
+
+    profile, done = profiled([*step_range(0, 10), Event("a", 1, 3)], steps=1, lead_in=2, hold_s=hold_s)
+
+    assert asked == [(0, 1), (0, 2)]
+    assert profile.hold_s == 0.2
+    assert [what for what in done if what.startswith("hold")] == ["hold 0.2"]
 
 
 def test_what_the_host_does_is_counted_up_to_the_harness_own_wait(profiled: Profiled) -> None:

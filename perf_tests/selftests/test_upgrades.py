@@ -24,6 +24,8 @@ from perf_tests.selftests.tiny import ROOT
 SCHEMA_1 = json.loads((Path(__file__).with_name("record_schema_1.json")).read_text(encoding="utf-8"))
 # Written by Roofgate at schema 2 on an H100, with NVML's view before and after.
 SCHEMA_2 = json.loads((Path(__file__).with_name("record_schema_2.json")).read_text(encoding="utf-8"))
+# Written by Roofgate at schema 3 on an H100; of its kernels and readings some are left.
+SCHEMA_3 = json.loads((Path(__file__).with_name("record_schema_3.json")).read_text(encoding="utf-8"))
 COMMITTED = sorted((ROOT / "baselines" / "data" / "h100-sxm").rglob("*.json"))
 
 
@@ -85,6 +87,7 @@ ADDED_3 = {
     "teardown": True,
     "retried": [],
 }
+ADDED_4 = {"hold_s": None}
 GONE_3 = ("state_before", "state_after", "operators")
 
 
@@ -93,7 +96,7 @@ def test_all_else_is_as_it_was(tmp_path: Path) -> None:
     measurement, ceilings_then = found.pop("measurement"), found.pop("ceilings")
 
     assert ceilings_then == SCHEMA_1["ceilings"] | {"launch_gap_s": None, "event_resolution_s": None}
-    assert measurement == ADDED_3 | {"conditions": None} | {
+    assert measurement == ADDED_3 | ADDED_4 | {"conditions": None} | {
         k: v for k, v in SCHEMA_1["measurement"].items() if k not in GONE_3
     }
     left = ("schema", "model", "measurement", "ceilings")
@@ -102,13 +105,34 @@ def test_all_else_is_as_it_was(tmp_path: Path) -> None:
     }
 
 
+class TestFromThree:
+    def test_how_long_the_device_was_held_is_not_known(self, tmp_path: Path) -> None:
+        found = to_json(read(Record, stored(SCHEMA_3, tmp_path)))
+
+        assert found == SCHEMA_3 | {"schema": SCHEMA, "measurement": SCHEMA_3["measurement"] | ADDED_4}
+
+    def test_what_it_did_not_have_is_refused(self, tmp_path: Path) -> None:
+        data = changed(lambda d: d["measurement"].update(hold_s=0.1), SCHEMA_3)
+
+        with pytest.raises(FormatError, match=r"measurement\.hold_s: no such field in schema 3"):
+            read(Record, stored(data, tmp_path))
+
+    def test_a_measurement_that_is_no_object_is_refused_as_ever(self, tmp_path: Path) -> None:
+        data = changed(lambda d: d.update(measurement=[]), SCHEMA_3)
+
+        with pytest.raises(FormatError, match="measurement"):
+            read(Record, stored(data, tmp_path))
+
+
 class TestFromTwo:
     def test_two_gpu_states_become_conditions(self, tmp_path: Path) -> None:
         """With nothing claimed that was not observed: no counter, no process, no reading between."""
         found = to_json(read(Record, stored(SCHEMA_2, tmp_path)))
         was = SCHEMA_2["measurement"]
 
-        assert found["measurement"] == ADDED_3 | {k: v for k, v in was.items() if k not in GONE_3} | {
+        assert found["measurement"] == ADDED_3 | ADDED_4 | {
+            k: v for k, v in was.items() if k not in GONE_3
+        } | {
             "conditions": {
                 "before": was["state_before"],
                 "during": [],
