@@ -24,7 +24,7 @@ _MOVERS, _KERNELS = 3, 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorShare:
     """One operator of a step: device time in seconds, its share of all kernels', and
-    launches (of kernels, copies and fills); beside them what the model says it must
+    device operations (kernels, copies and fills); beside them what the model says it must
     compute and move.
 
     `bound_s` is under the machine's roofs, `ceiling_s` under what was measured;
@@ -34,7 +34,7 @@ class OperatorShare:
 
     name: str
     device_s: float
-    launches: int
+    device_ops: int
     share: float
     flops: int
     bytes: int
@@ -72,7 +72,7 @@ def by_operator(derived: Derived, ceilings: Ceilings | None) -> tuple[OperatorSh
         OperatorShare(
             name=name,
             device_s=device_s.get(name, 0.0),
-            launches=sum(kernel.launches for kernel in times.get(name, ())),
+            device_ops=sum(kernel.launches for kernel in times.get(name, ())),
             share=device_s.get(name, 0.0) / total_s if total_s else 0.0,
             flops=sum(work.flops for work in needed.get(name, ())),
             bytes=sum(work.bytes for work in needed.get(name, ())),
@@ -140,14 +140,14 @@ def attributed_share(measurement: Measurement) -> float | None:
 class Moved:
     """What changed of one operator, or, of an engine without operators, of one kernel.
 
-    `change_s` is device time now less then, in seconds, and `launches` (of kernels,
+    `change_s` is device time now less then, in seconds, and `device_ops` (kernels,
     copies and fills) likewise; `new` and `gone` are kernels by their short names.
     """
 
     name: str
     then_s: float
     change_s: float
-    launches: int
+    device_ops: int
     new: tuple[str, ...]
     gone: tuple[str, ...]
 
@@ -157,8 +157,8 @@ def explain(now: Sequence[KernelTime], then: Sequence[KernelTime]) -> tuple[Move
     one median per session: the largest change of device time first.
 
     By kernel where either side's were not told apart by operator. Left out is what
-    may be the sessions' own noise, unless it launches more or less or through other
-    kernels. A kernel that some sessions ran and others did not is neither new nor gone.
+    may be the sessions' own noise, unless it takes more or fewer device operations, or
+    other kernels. A kernel that some sessions ran and others did not is neither new nor gone.
     """
     short = short_names({kernel.name for kernel in (*now, *then)})
     by_kernel = any(all(kernel.operator is None for kernel in side) for side in (now, then))
@@ -186,17 +186,17 @@ def _moved(
     then_s = fmean(sessions)
     change_s = (median(summed(now)) if now else 0.0) - then_s
     noise_s = NOISE_SDS * stdev(sessions) if len(sessions) > 1 else 0.0
-    # A kernel that only some sessions ran makes counts of launches a matter of chance.
+    # A kernel that only some sessions ran makes their number a matter of chance.
     steady = all(min(kernel.device_s) > 0 for kernel in then)
-    launches = sum(k.launches for k in now) - sum(k.launches for k in then) if steady else 0
+    device_ops = sum(k.launches for k in now) - sum(k.launches for k in then) if steady else 0
     known, present = ({kernel.name for kernel in side} for side in (then, now))
     always = dict.fromkeys(kernel.name for kernel in then if min(kernel.device_s) > 0)
     new = tuple(short[kernel.name] for kernel in now if kernel.name not in known)
     gone = tuple(short[name] for name in always if name not in present)
     slight = abs(change_s) <= max(noise_s, LEAST_SHARE * then_s, LEAST_S)
-    if slight and not (launches or new or gone):
+    if slight and not (device_ops or new or gone):
         return None
-    return Moved(name=name, then_s=then_s, change_s=change_s, launches=launches, new=new, gone=gone)
+    return Moved(name=name, then_s=then_s, change_s=change_s, device_ops=device_ops, new=new, gone=gone)
 
 
 def explain_against(derived: Derived, baseline: Baseline) -> tuple[Moved, ...]:
@@ -220,9 +220,9 @@ def movers(derived: Derived, baseline: Baseline) -> str:
 
 def _device_ops(moved: Moved) -> tuple[str, ...]:
     """In other words than the launches of a step, which are counted without copies and fills."""
-    if not moved.launches:
+    if not moved.device_ops:
         return ()
-    return (f"{moved.launches:+d} device op{'' if abs(moved.launches) == 1 else 's'}",)
+    return (f"{moved.device_ops:+d} device op{'' if abs(moved.device_ops) == 1 else 's'}",)
 
 
 def signed(change_s: float) -> str:

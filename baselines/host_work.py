@@ -15,18 +15,17 @@ _WORK = {
 
 
 def host_work(now: Counts | None, baseline: Baseline) -> list[Finding]:
-    """A count that is not what every session counted: a warning where any grew. Counts
-    are exact, so that nothing has to be allowed for; not compared are those that were
-    not counted, and those that sessions disagree on."""
-    sessions = [session.counts for session in baseline.sessions]
-    if now is None or not all(sessions):
-        return []
+    """A count beyond what any session counted: a warning where one grew. Counts are
+    exact, so that nothing has to be allowed for but the sessions' own differences. Not
+    compared is what was not counted, now or in any session."""
     changes = {}
     for name, words in _WORK.items():
-        value, then = getattr(now, name), {getattr(session, name) for session in sessions}
-        before = then.pop()
-        if then or None in (value, before) or value == before:
+        value = getattr(now, name, None)
+        then = [getattr(session.counts, name, None) for session in baseline.sessions]
+        known = [count for count in then if count is not None]
+        if value is None or len(known) < len(then) or min(known) <= value <= max(known):
             continue
+        before = max(known) if value > max(known) else min(known)
         changes[f"{words} {before:,} -> {value:,}"] = value - before
     if not changes:
         return []

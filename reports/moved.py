@@ -61,7 +61,7 @@ def _table(moved: Sequence[Moved]) -> str:
             escape(one.name),
             text.seconds(one.then_s),
             signed(one.change_s),
-            f"{one.launches:+d}" if one.launches else "",
+            f"{one.device_ops:+d}" if one.device_ops else "",
             escape("; ".join(filter(None, (_kernels("new", one.new), _kernels("gone", one.gone))))),
         )
         for one in moved[:_ROWS]

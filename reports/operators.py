@@ -68,9 +68,9 @@ def _case(derived: Derived, ceilings: Ceilings | None) -> str:
     name = code(derived.record.case.id)
     shares = by_operator(derived, ceilings)
     known = text.percent(attributed_share(derived.record.measurement), digits=2)
-    unrun = [share.name for share in shares if not share.launches]
+    unrun = [share.name for share in shares if not share.device_ops]
     lines = [f"### {name}, by operator", f"{known} of device time attributed to an operator."]
-    lines.append(table(_HEADERS, [_row(share) for share in shares if share.launches]))
+    lines.append(table(_HEADERS, [_row(share) for share in shares if share.device_ops]))
     if unrun:
         lines.append(f"Compulsory, but no kernel ran in a range of their own: {', '.join(unrun)}.")
     return "\n\n".join(filter(None, (*lines, _faster(shares))))
@@ -96,7 +96,7 @@ def _faster(shares: Sequence[OperatorShare]) -> str:
 def _row(share: OperatorShare) -> tuple[str, ...]:
     return (
         escape(share.name),
-        f"{share.launches:,}",
+        f"{share.device_ops:,}",
         text.seconds(share.device_s),
         text.percent(share.share),
         text.seconds(share.bound_s),
@@ -112,7 +112,7 @@ def frame(derived: Sequence[Derived], ceilings: Ceilings | None) -> pd.DataFrame
         {
             "case": d.record.case.id,
             "operator": share.name,
-            "device_ops": share.launches,
+            "device_ops": share.device_ops,
             "device_s": share.device_s,
             "bound_s": share.bound_s,
             "ceiling_s": share.ceiling_s,

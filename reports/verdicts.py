@@ -29,7 +29,6 @@ class _Repeated:
     """What the reasons of several cases have in common: how they begin, up to the first
     number that differs, and how they end, from after the last one on."""
 
-    first: Verdict
     cases: tuple[str, ...]
     start: str
     end: str
@@ -53,12 +52,13 @@ def verdict_list(verdicts: Sequence[Verdict]) -> str:
             reason = "; ".join(v.reasons).replace(v.case, "this case")
             told.setdefault((v.status, reason), []).append(v)
     repeated = _repeated([group[0] for group in told.values() if len(group) == 1])
-    lines: dict[str, None] = {}
-    for (status, reason), group in told.items():
-        lines |= {_shared(one): None for (of, _), one in repeated.items() if of is status}
-        lines[_finding(group, reason, repeated)] = None
     head = ", ".join(f"{n} {status.value}" for status, n in counts.items()) + "."
-    return "\n\n".join((head, "\n".join(lines))).rstrip()
+    findings = [_finding(group, reason, repeated) for (_, reason), group in told.items()]
+    parts = [head, "\n".join(findings)]
+    if repeated:
+        # Without a status: it may be the reason that passed of one that failed.
+        parts += ["Where a reason above ends with “…”, it goes on:", "\n".join(map(_shared, repeated.values()))]
+    return "\n\n".join(parts).rstrip()
 
 
 def _repeated(verdicts: Sequence[Verdict]) -> dict[_Words, _Repeated]:
@@ -72,7 +72,7 @@ def _repeated(verdicts: Sequence[Verdict]) -> dict[_Words, _Repeated]:
         start, end = _common([reason for _, reason in group])
         cases = tuple(dict.fromkeys(v.case for v, _ in group))
         if len(cases) >= _REPEATED and len(end) >= _LONG:
-            found[words] = _Repeated(first=group[0][0], cases=cases, start=start, end=end)
+            found[words] = _Repeated(cases=cases, start=start, end=end)
     return found
 
 
@@ -93,9 +93,9 @@ def _common(reasons: Sequence[str]) -> tuple[str, str]:
 
 def _shared(repeated: _Repeated) -> str:
     cases = repeated.cases
-    named = ", ".join(code(case) for case in cases) if len(cases) <= _NAMED else f"{len(cases)} cases below"
+    named = ", ".join(code(case) for case in cases) if len(cases) <= _NAMED else f"{len(cases)} cases"
     said = f"{repeated.start}…{repeated.end}" if repeated.start else repeated.end
-    return f"- {_status(repeated.first)}, {named}: {escape(said)}"
+    return f"- {named}: {escape(said)}"
 
 
 def _finding(group: Sequence[Verdict], reason: str, repeated: Mapping[_Words, _Repeated]) -> str:

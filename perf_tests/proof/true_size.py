@@ -10,18 +10,15 @@ Exit status: 0 every size is known, 1 a step could not be captured, 2 bad input.
 """
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from io import StringIO
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 from analytic import Case, ModelSpec, SpecError, find_precision, text
-from analytic.small_file import read_small
 from baselines.codec import write_text
 from perf_tests.cases import default_model
 from perf_tests.checkpoint import Source, load, random_source
@@ -29,8 +26,8 @@ from perf_tests.device import Device
 from perf_tests.engines import eager, graph
 from perf_tests.engines.engine import EngineError
 from perf_tests.gpu_presence import gpu_problem, quantiser_problem
+from perf_tests.proof.sizes import TrueSize, as_csv, table
 from perf_tests.proof.work import PYTHON_CALLS, SLOWDOWNS, Slowdown, find_slowdown
-from reports import markdown
 
 CASES = (
     "prefill-b1-p512-fp16-eager",
@@ -38,9 +35,11 @@ CASES = (
     "prefill-b1-p512-nf4-eager",
     "decode-b1-c512-nf4-eager",
 )
-# Bursts short enough for the GPU not to run into its power limit, which a prefill's do.
+# Short bursts after a rest: at the power limit, into which replays of a prefill run,
+# they vary by more than what is sought.
 ROUNDS = 30
-REPLAYS = 3
+REPLAYS = 2
+REST_S = 0.06
 WARMUPS = 3
 # Long enough for the host to queue what is timed alone.
 HOLD_S = 0.02
@@ -66,33 +65,6 @@ BY_CONSTRUCTION = {
     "sync-per-layer": "{layers} waits of the host; nothing more for the device",
     "python-per-layer": f"{{layers}} × {PYTHON_CALLS} Python calls; nothing for the device",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrueSize:
-    """What a slowdown adds to a case's step, in seconds: the median over the rounds
-    of slowed less plain, and its quartiles, None where nothing was timed. `base_s` is
-    the plain step's replay; None where none was, as `how` says."""
-
-    slowdown: str
-    case: str
-    base_s: float | None
-    added_s: float | None
-    low_s: float | None
-    high_s: float | None
-    how: str
-
-    @property
-    def resolved(self) -> bool:
-        """Whether it is known, and larger than its own noise if it was timed."""
-        return self.added_s is not None and (self.low_s is None or self.low_s > 0)
-
-    @property
-    def noise_s(self) -> float:
-        """From the median to the farther quartile."""
-        if self.added_s is None or self.low_s is None or self.high_s is None:
-            return 0.0
-        return max(self.added_s - self.low_s, self.high_s - self.added_s)
 
 
 def differences(plain: Stopwatch, slowed: Stopwatch, *, rounds: int) -> tuple[list[float], list[float]]:
@@ -209,6 +181,7 @@ def replayed(subject: Subject) -> Stopwatch:
 
     def seconds() -> float:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        subject.device.hold(REST_S)
         step.run()  # the device is at work when the first event comes
         start.record()
         for _ in range(REPLAYS):
@@ -240,64 +213,6 @@ def sizes(
                 del subject, plain
         del model
         device.release()
-
-
-def as_csv(found: Sequence[TrueSize]) -> str:
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    names = [field.name for field in fields(TrueSize)]
-    writer.writerow(names)
-    for size in found:
-        values = (getattr(size, name) for name in names)
-        writer.writerow(["" if value is None else value for value in values])
-    return out.getvalue()
-
-
-def read_sizes(path: Path) -> dict[tuple[str, str], TrueSize]:
-    """By slowdown and case. Raises SpecError for a file that is no such table."""
-    lines = read_small(path, what="a table of true sizes").splitlines()
-    try:
-        found = [_read(row) for row in csv.DictReader(lines)]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise SpecError(f"{path}: not a table of true sizes: {error!r}") from error
-    return {(size.slowdown, size.case): size for size in found}
-
-
-def _read(row: dict[str, str]) -> TrueSize:
-    def number(name: str) -> float | None:
-        return float(row[name]) if row[name] else None
-
-    return TrueSize(
-        slowdown=row["slowdown"],
-        case=row["case"],
-        base_s=number("base_s"),
-        added_s=number("added_s"),
-        low_s=number("low_s"),
-        high_s=number("high_s"),
-        how=row["how"],
-    )
-
-
-def table(found: Sequence[TrueSize]) -> str:
-    headers = ("slowdown", "case", "replay", "added", "of replay", "quartiles", "how")
-    rows = []
-    for size in found:
-        share = size.added_s / size.base_s if size.added_s is not None and size.base_s else None
-        middle = "–" if size.low_s is None else f"{text.seconds(size.low_s)} to {text.seconds(size.high_s)}"
-        if size.added_s is not None and not size.resolved:
-            middle = f"not resolved: {middle}"
-        rows.append(
-            [
-                markdown.code(size.slowdown),
-                markdown.code(size.case),
-                text.seconds(size.base_s),
-                text.seconds(size.added_s),
-                text.percent(share, digits=2),
-                middle,
-                markdown.escape(size.how),
-            ]
-        )
-    return markdown.table(headers, rows, left=(0, 1, 6))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,9 +52,9 @@ class TestByOperator:
     def test_times_launches_and_shares_are_sums_of_kernels(self) -> None:
         down, norms, *_ = by_operator(one(STEP), ceilings())
 
-        assert (down.name, down.launches) == ("down_proj", 64)
+        assert (down.name, down.device_ops) == ("down_proj", 64)
         assert down.device_s == pytest.approx(1.5e-3)  # of 1.4, 1.5, 1.6 ms a step
-        assert (norms.name, norms.launches) == ("norms", 65)
+        assert (norms.name, norms.device_ops) == ("norms", 65)
         # Medians of the operators: 1.5 + 0.3 + 0.2 + 0.01 ms.
         assert norms.share == pytest.approx(0.3 / 2.01)
 
@@ -113,7 +113,7 @@ class TestByOperator:
     def test_one_operator_that_is_known_tells_a_step_apart(self) -> None:
         mixed = (kernel("q_proj", "x", 1e-3), kernel(None, "y", 1e-3))
 
-        assert [share.name for share in by_operator(one(mixed), None) if share.launches] == [
+        assert [share.name for share in by_operator(one(mixed), None) if share.device_ops] == [
             "other",
             "q_proj",
         ]
@@ -163,11 +163,11 @@ class TestExplain:
             name="lm_head",
             then_s=pytest.approx(0.1e-3),
             change_s=pytest.approx(0.6e-3),
-            launches=1,
+            device_ops=1,
             new=("sgemm", "cast"),
             gone=("gemv_big",),
         )
-        assert (down.name, down.launches, down.new, down.gone) == ("down_proj", 5, (), ())
+        assert (down.name, down.device_ops, down.new, down.gone) == ("down_proj", 5, (), ())
         assert down.change_s == pytest.approx(0.214e-3)
         assert (q_proj.name, q_proj.change_s) == ("q_proj", pytest.approx(-0.2e-3))
 
@@ -202,7 +202,7 @@ class TestExplain:
         """One tiny kernel more, which no clock sees."""
         (moved,) = explain([replace(THEN[0], launches=33), *THEN[1:]], THEN)
 
-        assert (moved.name, moved.launches) == ("down_proj", 1)
+        assert (moved.name, moved.device_ops) == ("down_proj", 1)
 
     def test_a_kernel_that_some_sessions_ran_is_neither_new_nor_gone(self) -> None:
         """A library may choose by what it measures: its choice is no finding."""
@@ -230,7 +230,7 @@ class TestExplain:
         then = (kernel(None, "gemv", 1e-3, launches=64),)
         now = (kernel("q_proj", "gemv", 0.5e-3), kernel("k_proj", "gemv", 0.7e-3))
 
-        assert [(m.name, m.launches) for m in explain(now, then)] == [("gemv", 0)]
+        assert [(m.name, m.device_ops) for m in explain(now, then)] == [("gemv", 0)]
 
 
 def baseline(device_s: float, kernels: tuple[KernelTime, ...] | None) -> Baseline:

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from analytic import Phase
 from analytic.ceilings_file import read_ceilings
 from baselines import plugin
 from baselines.codec import read
@@ -388,7 +387,7 @@ def test_a_lane_that_was_deselected_is_not_missed(place: Place, expression: str)
         (("-m", "gpu"), False),
         (("-m", "gpu", "perf_tests"), False),
         (("-m", "gpu or cpu", "perf_tests"), True),
-        (("-m", "gpu", "perf_tests/bounds/test_text.py", "perf_tests/test_decode.py"), True),
+        (("-m", "gpu", "perf_tests", "perf_tests/bounds/test_text.py"), True),
     ],
 )
 def test_a_lane_reads_no_other_tests_unless_they_are_named(
@@ -398,8 +397,6 @@ def test_a_lane_reads_no_other_tests_unless_they_are_named(
     read = int(re.findall(r"\d+/(\d+) tests collected", done.out)[-1])
     # Of each case an item that measures and one that judges, of either lane.
     of_lanes = 2 * sum(len(lane_cases(lane)) for lane in LANES)
-    if "perf_tests/test_decode.py" in options:
-        of_lanes = sum(c.phase is Phase.DECODE for lane in LANES for c in lane_cases(lane))
 
     assert (read > of_lanes) == others
     assert others or read == of_lanes

@@ -475,8 +475,8 @@ class TestMoved:
         assert moved_tables({}) == ""
 
     def test_a_row_says_device_operations_and_kernels_that_came_and_went(self) -> None:
-        one = Moved(name="q_proj", then_s=1e-3, change_s=-2e-4, launches=-3, new=tuple("abcd"), gone=("e",))
-        said = moved_tables({"a-case": [one, replace(one, name="rope", launches=0, new=(), gone=())]})
+        one = Moved(name="q_proj", then_s=1e-3, change_s=-2e-4, device_ops=-3, new=tuple("abcd"), gone=("e",))
+        said = moved_tables({"a-case": [one, replace(one, name="rope", device_ops=0, new=(), gone=())]})
 
         assert row(said, "operator or kernel")[3] == "device ops"
         assert row(said, "q_proj")[1:] == [
@@ -488,7 +488,7 @@ class TestMoved:
 
     def test_the_rest_is_summed(self) -> None:
         many = [
-            Moved(name=f"op_{i}", then_s=1e-3, change_s=change_s, launches=0, new=(), gone=())
+            Moved(name=f"op_{i}", then_s=1e-3, change_s=change_s, device_ops=0, new=(), gone=())
             for i, change_s in enumerate([1e-3] * 8 + [4e-4, -1e-4, 5e-5])
         ]
         said = moved_tables({"a-case": many})

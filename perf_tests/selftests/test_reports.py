@@ -483,10 +483,11 @@ class TestSummary:
             for i, case_id in enumerate(ids)
         ]
         said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
-        shared, bands, *own = [line for line in said.split("\n") if line.startswith("- ")]
+        *own, shared, bands = [line for line in said.split("\n") if line.startswith("- ")]
 
-        assert shared == f"- warn, 5 cases below: device time … {card}"
-        assert bands == f"- warn, {', '.join(f'`{i}`' for i in ids[:3])}: lower_s/device_s … {band}"
+        assert shared == f"- 5 cases: device time … {card}"
+        assert bands == f"- {', '.join(f'`{i}`' for i in ids[:3])}: lower_s/device_s … {band}"
+        assert "Where a reason above ends with “…”, it goes on:\n\n- 5 cases: " in said
         assert own[1] == (
             "- warn `decode-b1-c512-fp16-eager`: device time 9.121 ms: -0.1 % against 9.81 ms …; "
             "lower_s/device_s 0.1 …; wall time 24.1 ms (not judged)"
@@ -520,7 +521,8 @@ class TestSummary:
         ]
         said = section(summary(*(record(i, device_s=0.008) for i in ids), verdicts=verdicts), "Verdicts")
 
-        assert f"- **regressed**, {', '.join(f'`{i}`' for i in ids)}: {long}\n" in said
+        named = ", ".join(f"`{i}`" for i in ids)
+        assert said.rstrip().endswith(f"it goes on:\n\n- {named}: {long}")
         assert f"- **regressed** `{ids[2]}`: …; 2 ms" in said
 
     def test_intensities_alike_to_the_digit_are_one_number(self) -> None:

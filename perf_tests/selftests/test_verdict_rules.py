@@ -446,11 +446,15 @@ class TestHostWork:
         assert self.said(unknown) == []
         assert self.said(replace(self.COUNTS, launches=1400), unknown) == []
 
-    def test_what_sessions_disagree_on_says_nothing(self) -> None:
-        odd = replace(self.COUNTS, python_calls=5701)
+    def test_what_sessions_disagree_on_is_compared_with_the_nearest(self) -> None:
+        """One odd session must not silence what all others say."""
+        odd = replace(self.COUNTS, python_calls=5702)
 
-        assert self.said(replace(self.COUNTS, python_calls=6000), odd) == []
-        assert self.said(replace(self.COUNTS, python_calls=6000, copies=1), odd) != []
+        assert self.said(replace(self.COUNTS, python_calls=5701), odd) == []
+        (said,) = self.said(replace(self.COUNTS, python_calls=12_071), odd)
+        assert "Python calls 5,702 -> 12,071" in said
+        (said,) = self.said(replace(self.COUNTS, python_calls=5699), odd)
+        assert "less for a step: Python calls 5,700 -> 5,699" in said
 
 
 class TestIncomparable:
