@@ -57,7 +57,10 @@ def verdict_list(verdicts: Sequence[Verdict]) -> str:
     parts = [head, "\n".join(findings)]
     if repeated:
         # Without a status: it may be the reason that passed of one that failed.
-        parts += ["Where a reason above ends with “…”, it goes on:", "\n".join(map(_shared, repeated.values()))]
+        parts += [
+            "Where a reason above ends with “…”, it goes on:",
+            "\n".join(map(_shared, repeated.values())),
+        ]
     return "\n\n".join(parts).rstrip()
 
 
