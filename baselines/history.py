@@ -1,7 +1,7 @@
 """Is it worse than before? One run's device time against pinned sessions."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
 
@@ -12,6 +12,7 @@ from baselines.derived import CPU, Derived
 from baselines.host_work import host_work
 from baselines.interval import Spread, own_spread, pool, prediction_margin, spread_for
 from baselines.policy import Policy
+from baselines.record import SoftKey
 from baselines.store import Baseline, differing
 from baselines.verdict import Finding, Status
 
@@ -140,12 +141,22 @@ def _slow_gpu(derived: Derived, baseline: Baseline, policy: Policy) -> Fall | No
     )
 
 
-def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
-    """Two cards of one kind differ by more than one card does from itself, so
-    sessions of a single card do not judge another."""
-    card = derived.record.soft.gpu_uuid
-    stored = {s.soft.gpu_uuid for s in baseline.sessions} - {None}
+def other_card(card: str | None, sessions: Iterable[SoftKey]) -> str | None:
+    """The one card that all sessions are of, where it is not `card`; else None.
+
+    Two cards of one kind differ by more than one card does from itself, so sessions
+    of a single card do not judge another.
+    """
+    stored = {session.gpu_uuid for session in sessions} - {None}
     if card is None or card in stored or len(stored) != 1:
+        return None
+    return stored.pop()
+
+
+def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
+    card = derived.record.soft.gpu_uuid
+    other = other_card(card, (session.soft for session in baseline.sessions))
+    if other is None:
         return None
     assert derived.device_s is not None  # noqa: S101 - the caller checked
     then = geometric_mean(baseline.device_medians_s)
@@ -154,7 +165,7 @@ def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
         text=(
             f"device time {text.seconds(derived.device_s)}: "
             f"{text.signed_percent(derived.device_s / then - 1)} against {text.seconds(then)} on another card "
-            f"({stored.pop()}; this is {card}): shown, not judged; store sessions of two cards to judge a third"
+            f"({other}; this is {card}): shown, not judged; store sessions of two cards to judge a third"
         ),
     )
 

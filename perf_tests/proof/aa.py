@@ -18,7 +18,6 @@ from statistics import fmean, median, stdev
 from analytic import Case, Phase, SpecError, text
 from baselines.codec import FormatError, write_text
 from baselines.policy import POLICY
-from baselines.record import Record
 from baselines.refresh import RefreshError
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
@@ -26,6 +25,7 @@ from perf_tests.proof.judged import (
     CHANGES,
     JUDGED,
     Sessions,
+    count,
     device_s,
     folders,
     limits,
@@ -108,16 +108,12 @@ def same(sessions: Sessions, *, least: int = 2) -> list[Same]:
             device_s=tuple(device_s(r) for r in records),
             wall_s=tuple(median(r.measurement.wall_s) for r in records),
             cards=len({r.soft.gpu_uuid for r in records}),
-            unequal=tuple(name for name in COUNTS if len({_count(r, name) for r in records}) > 1),
+            unequal=tuple(name for name in COUNTS if len({count(r, name) for r in records}) > 1),
             verdicts=tuple(judged.get(case, ())),
             limit=claimed.get(case),
         )
         for case, records in sessions.items()
     ]
-
-
-def _count(record: Record, name: str) -> int | None:
-    return getattr(record.measurement.counts, name, None)
 
 
 def _left_out(sessions: Sessions) -> dict[str, list[Status]]:

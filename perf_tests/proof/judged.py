@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from analytic import SpecError
+from baselines.history import other_card
 from baselines.judging import judge_folder, margins
 from baselines.record import Record
 from baselines.refresh import collect
@@ -54,6 +55,11 @@ def device_s(record: Record) -> float:
     return median(times)
 
 
+def count(record: Record, name: str) -> int | None:
+    """None where it was not counted."""
+    return getattr(record.measurement.counts, name, None)
+
+
 def device_alone(record: Record) -> Record:
     """The record without what it counted, so that a verdict is of its times alone."""
     return replace(record, measurement=replace(record.measurement, counts=None, kernels=None))
@@ -77,9 +83,8 @@ def statuses(records: Iterable[Record], sessions: Sessions) -> dict[str, Status]
 
 
 def comparable_card(record: Record, sessions: Sequence[Record]) -> bool:
-    """Whether sessions judge a record's card: one of theirs, or a third beside two."""
-    cards = {session.soft.gpu_uuid for session in sessions}
-    return record.soft.gpu_uuid in cards or len(cards) > 1
+    """Whether the gate judges a record's card by these sessions."""
+    return other_card(record.soft.gpu_uuid, (session.soft for session in sessions)) is None
 
 
 def limits(sessions: Sessions) -> dict[str, float]:

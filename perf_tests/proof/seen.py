@@ -7,12 +7,12 @@ from statistics import fmean, stdev
 
 from analytic import SpecError
 from baselines.attribution import Moved, explain
-from baselines.host_work import host_work
+from baselines.host_work import host_work, overstepped
 from baselines.record import Record
 from baselines.store import baseline_of, session_kernels
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
-from perf_tests.proof.judged import Sessions, device_alone, device_s, limits, statuses
+from perf_tests.proof.judged import Sessions, count, device_alone, device_s, limits, statuses
 from perf_tests.proof.sizes import Sizes, TrueSize
 
 # An operator moved if it did by more than this share of the whole step, and by more
@@ -124,11 +124,6 @@ def _count_changes(record: Record, sessions: Sequence[Record]) -> dict[str, int]
     for name in COUNTS:
         now, then = count(record, name), [count(session, name) for session in sessions]
         known = [value for value in then if value is not None]
-        if now is not None and known and not min(known) <= now <= max(known):
-            changes[name] = now - (max(known) if now > max(known) else min(known))
+        if now is not None and (nearest := overstepped(now, known)) is not None:
+            changes[name] = now - nearest
     return changes
-
-
-def count(record: Record, name: str) -> int | None:
-    counts = record.measurement.counts
-    return None if counts is None else getattr(counts, name)

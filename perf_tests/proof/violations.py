@@ -7,8 +7,8 @@ from baselines.attribution import Moved, signed
 from baselines.record import Record
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS, DEVICE, HOST_COUNTS, Expectation, Move
-from perf_tests.proof.judged import JUDGED, comparable_card, said
-from perf_tests.proof.seen import Seen, count
+from perf_tests.proof.judged import JUDGED, comparable_card, count, said
+from perf_tests.proof.seen import Seen
 
 # What the gate promises to see: a slowdown of this true share must be found slower.
 PROMISE = 0.01
