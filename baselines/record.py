@@ -163,7 +163,7 @@ class Measurement:
     `first_token_s` the time to the first token of each generate(); `device_s` the
     union of the kernels' intervals in each profiled step, None where there is no
     profiler to tell, with the reason in `device_note`; before each the device was held
-    for `hold_s`, None where that is not known or nothing was profiled. `energy_j` is of all timed
+    for `hold_s`, None where that is not known or there is no device time. `energy_j` is of all timed
     rounds together, None where they were too short for the GPU's counter. `teardown` says that the profiler leaves no trace behind;
     `retried` why a first attempt was thrown away, empty where there was one only.
     """

@@ -117,7 +117,7 @@ def _stepped(subject: Subject, ready: _Ready, timer: Timer, spent: Spent) -> Mea
         first_token_s=first_token_s,
         device_s=profile.device_s if profile else None,
         device_note=profile.note if profile else GENERATE_NOTE,
-        hold_s=profile.hold_s if profile else None,
+        hold_s=profile.hold_s if profile and profile.device_s else None,
         memory=Memory(
             resident_bytes=ready.resident_bytes, peak_bytes=peak, predicted_bytes=ready.predicted_bytes
         ),
