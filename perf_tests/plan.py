@@ -24,8 +24,11 @@ from perf_tests.pace import Pace
 # Rounds of a case: as many as its budget holds, within these.
 MOST_ROUNDS = 10
 LEAST_ROUNDS = 3
-MOST_PROFILED = 5
 WALL_BUDGET_S = 2.0
+# Profiled steps of a case. A short step's device time differs from process to process,
+# and hardly within one: three say as much as five, in a third less of the time. A
+# step that a power limit slows differs within a process too.
+MOST_PROFILED = 5
 PROFILE_BUDGET_S = 2.0
 # generate() takes about a second on a fast GPU, by a clock that is not judged: on a
 # slow host two calls say as much as three.
@@ -120,6 +123,8 @@ def rounds(*, step_s: float, phase: Phase) -> int:
 
 
 def profiled_steps(*, step_s: float) -> int:
+    if step_s < LIMITED_STEP_S:
+        return LEAST_ROUNDS
     return max(LEAST_ROUNDS, min(MOST_PROFILED, int(PROFILE_BUDGET_S / step_s)))
 
 
