@@ -43,12 +43,14 @@ BEFORE_PROFILE = 1
 MOST_LEAD_IN = 3
 LEAD_IN_BUDGET_S = 1.0
 LIMITED_STEP_S = 0.05
-# A step that waits for its launches is held back under the profiler for so many times
-# what the host then needs to launch it. One whose launches end well before it does is
-# not: a GPU that rested would run it faster than its power limit lets it go on.
+# A step is held back under the profiler for so many times what the host then needs to
+# launch it, unless it is long and its launches end well before it does: a GPU that
+# rested would run it faster than its power limit lets it go on.
 HOLD_LAUNCHES = 1.2
 HOST_BOUND_SHARE = 0.9
-# Beyond that a queue of launches is full on any host.
+# How rested the GPU is moves a short step too, by up to 1 %: so it rests as long on a
+# fast host. Beyond the longest hold a queue of launches is full on any host.
+LEAST_HOLD_S = 0.1
 LONGEST_HOLD_S = 0.25
 # Steps of a burst that is synchronised only at its end, and how many bursts.
 BURSTS = 5
@@ -137,9 +139,9 @@ def lead_in_steps(*, step_s: float) -> int:
 def hold_s(plain: Pace, profiled: Pace) -> float:
     """Seconds for which the device is held before a profiled step, by its pace
     outside the profiler and within."""
-    if plain.host_s < HOST_BOUND_SHARE * plain.step_s:
+    if plain.step_s >= LIMITED_STEP_S and plain.host_s < HOST_BOUND_SHARE * plain.step_s:
         return 0.0
-    return min(HOLD_LAUNCHES * profiled.host_s, LONGEST_HOLD_S)
+    return max(LEAST_HOLD_S, min(HOLD_LAUNCHES * profiled.host_s, LONGEST_HOLD_S))
 
 
 def burst_steps(*, step_s: float) -> int:

@@ -127,13 +127,21 @@ def test_rounds_are_never_fewer_than_three_nor_more_than_ten(phase: Phase) -> No
         (0.0455, 0.050, 0.12),
         (0.044, 0.050, 0.0),  # it waits for the device, which may run into its power limit
         (0.025, 0.064, 0.0),
+        (0.015, 0.019, 0.12),  # too short for that
+        (0.001, 0.007, 0.12),
     ],
 )
-def test_a_step_that_waits_for_its_launches_is_held(host_s: float, step_s: float, held_s: float) -> None:
+def test_a_step_is_held_unless_its_power_limit_slows_it(host_s: float, step_s: float, held_s: float) -> None:
     """By what launching takes within the profiler, where every step may wait for it."""
     plain, profiled = Pace(host_s=host_s, step_s=step_s), Pace(host_s=0.1, step_s=0.1001)
 
     assert plan.hold_s(plain, profiled) == pytest.approx(held_s)
+
+
+def test_a_gpu_rests_as_long_on_a_fast_host() -> None:
+    plain = Pace(host_s=0.017, step_s=0.018)
+
+    assert [plan.hold_s(plain, Pace(host_s=s, step_s=s)) for s in (0.001, 0.045, 0.08)] == [0.1, 0.1, 0.1]
 
 
 def test_no_step_is_held_for_longer_than_a_queue_takes_to_fill() -> None:
