@@ -9,8 +9,8 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from statistics import median_low
 
@@ -62,6 +62,14 @@ class Profile:
     kernels: tuple[KernelTime, ...] | None = None
 
 
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Every session of the profiler stands alone here, which is what torch warns of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Profiler clears events")
+        yield
+
+
 def _unheld(_plain: Pace, _profiled: Pace) -> float:
     return 0.0
 
@@ -94,14 +102,11 @@ def profile_steps(
     activities = [ProfilerActivity.CPU]
     if device.torch_device != "cpu":
         activities.append(ProfilerActivity.CUDA)
-    with warnings.catch_warnings():
-        # Every session of the profiler stands alone here, which is what it warns of.
-        warnings.filterwarnings("ignore", message=".*Profiler clears events")
-        profiler = profile(activities=activities)
+    profiler = profile(activities=activities)
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with ranges or nullcontext(), profiler:
+        with ranges or nullcontext(), _unwarned(), profiler:
             seconds = 0.0
             for _ in range(lead_in):
                 seconds = hold_s(plain, paced(step, device))

@@ -233,7 +233,14 @@ def test_the_readme_has_the_table_of_what_is_expected() -> None:
 # --- what was found on a GPU --------------------------------------------------
 
 
-RESULTS = [path.stem for path in sorted((PROOF / "results").glob("*.md"))]
+def results_of(name: str) -> list[str]:
+    """The GPUs that have these: a page, or a table of a kind."""
+    return [path.name.removesuffix(name) for path in sorted((PROOF / "results").glob(f"*{name}"))]
+
+
+def test_every_page_of_results_has_its_processes_and_an_h100_its_slowdowns() -> None:
+    assert results_of(".md") == results_of("-aa.csv") == ["h100-sxm", "h200"]
+    assert results_of("-slowdowns.csv") == results_of("-sizes.csv") == ["h100-sxm"]
 
 
 def result_rows(gpu: str, name: str) -> list[dict[str, str]]:
@@ -249,7 +256,7 @@ def printed(gpu: str, *words: str) -> list[str]:
     return cells
 
 
-@pytest.mark.parametrize("gpu", RESULTS)
+@pytest.mark.parametrize("gpu", results_of("-aa.csv"))
 def test_the_table_of_fresh_processes_is_of_the_stored_times(gpu: str) -> None:
     """Every figure of it; and it holds what is promised."""
     of_case: dict[str, list[dict[str, str]]] = {}
@@ -279,7 +286,7 @@ def test_the_table_of_fresh_processes_is_of_the_stored_times(gpu: str) -> None:
         ]
 
 
-@pytest.mark.parametrize("gpu", RESULTS)
+@pytest.mark.parametrize("gpu", results_of("-slowdowns.csv"))
 def test_the_table_of_slowdowns_is_of_the_stored_ones(gpu: str) -> None:
     """Every figure of it, and the true sizes are those of their own table; nothing is violated."""
     true_sizes = read_sizes(PROOF / "results" / f"{gpu}-sizes.csv")
