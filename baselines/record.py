@@ -162,9 +162,10 @@ class Measurement:
     step out of a burst that is synchronised only at its end, one sample a burst;
     `first_token_s` the time to the first token of each generate(); `device_s` the
     union of the kernels' intervals in each profiled step, None where there is no
-    profiler to tell, with the reason in `device_note`; before each the device was held
-    for `hold_s`, None where that is not known or there is no device time. `energy_j` is of all timed
-    rounds together, None where they were too short for the GPU's counter. `teardown` says that the profiler leaves no trace behind;
+    profiler to tell, with the reason in `device_note`; before each the device was
+    held for `hold_s`, None where that is not known or there is no device time.
+    `energy_j` is of all timed rounds together, None where they were too short for the
+    GPU's counter. `teardown` says that the profiler leaves no trace behind;
     `retried` why a first attempt was thrown away, empty where there was one only.
     """
 

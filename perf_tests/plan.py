@@ -25,9 +25,9 @@ from perf_tests.pace import Pace
 MOST_ROUNDS = 10
 LEAST_ROUNDS = 3
 WALL_BUDGET_S = 2.0
-# Profiled steps of a case. A short step's device time differs from process to process,
-# and hardly within one: three say as much as five, in a third less of the time. A
-# step that a power limit slows differs within a process too.
+# Profiled steps of a case. A short step's device time differs less within a process than
+# between processes: three say as much as five, in a third less of the time. A long
+# step, which a power limit slows, differs within a process too.
 MOST_PROFILED = 5
 PROFILE_BUDGET_S = 2.0
 # generate() takes about a second on a fast GPU, by a clock that is not judged: on a
@@ -37,9 +37,9 @@ LEAST_GENERATED = 2
 GENERATE_BUDGET_S = 2.7
 # Before the profiler comes a step that ends what an earlier session left to be done.
 BEFORE_PROFILE = 1
-# Before the profiled steps come others without a pause: the first steps after a
-# rest run faster than a power limit lets them go on. A short step keeps no GPU busy
-# for long enough to be limited; one of them fills the caches.
+# Before the profiled steps come others: the first long steps after a rest run faster
+# than a power limit lets them go on. Short steps are timed rested; one before them
+# tells the host's pace.
 MOST_LEAD_IN = 3
 LEAD_IN_BUDGET_S = 1.0
 LIMITED_STEP_S = 0.05
@@ -120,20 +120,20 @@ def _obstacle(precision: Precision, need_bytes: int, machine: Machine) -> str | 
 def rounds(*, step_s: float, phase: Phase) -> int:
     """Timed rounds of a case whose step takes `step_s` seconds."""
     if phase is Phase.GENERATE:
-        return max(LEAST_GENERATED, min(MOST_GENERATED, int(GENERATE_BUDGET_S / step_s)))
-    return max(LEAST_ROUNDS, min(MOST_ROUNDS, int(WALL_BUDGET_S / step_s)))
+        return _fitting(GENERATE_BUDGET_S, step_s, least=LEAST_GENERATED, most=MOST_GENERATED)
+    return _fitting(WALL_BUDGET_S, step_s, least=LEAST_ROUNDS, most=MOST_ROUNDS)
 
 
 def profiled_steps(*, step_s: float) -> int:
     if step_s < LIMITED_STEP_S:
         return LEAST_ROUNDS
-    return max(LEAST_ROUNDS, min(MOST_PROFILED, int(PROFILE_BUDGET_S / step_s)))
+    return _fitting(PROFILE_BUDGET_S, step_s, least=LEAST_ROUNDS, most=MOST_PROFILED)
 
 
 def lead_in_steps(*, step_s: float) -> int:
     if step_s < LIMITED_STEP_S:
         return 1
-    return max(1, min(MOST_LEAD_IN, int(LEAD_IN_BUDGET_S / step_s)))
+    return _fitting(LEAD_IN_BUDGET_S, step_s, least=1, most=MOST_LEAD_IN)
 
 
 def hold_s(plain: Pace, profiled: Pace) -> float:
@@ -145,7 +145,12 @@ def hold_s(plain: Pace, profiled: Pace) -> float:
 
 
 def burst_steps(*, step_s: float) -> int:
-    return max(LEAST_BURST_STEPS, min(MOST_BURST_STEPS, int(BURST_BUDGET_S / step_s)))
+    return _fitting(BURST_BUDGET_S, step_s, least=LEAST_BURST_STEPS, most=MOST_BURST_STEPS)
+
+
+def _fitting(budget_s: float, step_s: float, *, least: int, most: int) -> int:
+    """How many steps a budget holds, within these."""
+    return max(least, min(most, int(budget_s / step_s)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

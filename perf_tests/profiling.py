@@ -84,15 +84,15 @@ def profile_steps(
     ranges: AbstractContextManager[object] | None = None,
     at_end: Callable[[], None] = lambda: None,
 ) -> Profile:
-    """Profiles `steps` steps that follow `lead_in` others without a pause.
+    """Profiles `steps` steps after `lead_in` others that are not counted.
 
-    A GPU that rests runs its first step faster than its power limit lets it go on:
-    the lead-in is not counted. Before each step that is, the device is held for
-    `hold_s(plain, profiled)` seconds, by the pace of a step outside the profiler and
-    of the last of the lead-in: the host is to get ahead, for a kernel that follows a
-    pause takes longer, and how long the pauses are is the host's doing. `ranges` marks
-    operators while it is open. `at_end` is called right after the last step: reading
-    what the profiler saw takes a while.
+    Before each that is, the device is held for `hold_s(plain, profiled)` seconds, by
+    the pace of a step outside the profiler and of the last of the lead-in. Held, it
+    rests, and the host gets ahead: a kernel that follows a pause takes longer, and how
+    long the pauses are is the host's doing. Unheld steps follow each other without a
+    rest, as a power limit lets them go on. `ranges` marks operators while it is open.
+    `at_end` is called right after the last step: reading what the profiler saw takes
+    a while.
     """
     from torch.profiler import ProfilerActivity, profile, record_function
 
