@@ -16,7 +16,8 @@ from analytic import Case, Ceilings, ModelSpec, SpecError
 #   3  2026-11  conditions in place of two GPU states, kernels by operator, how the engine was made
 #               ready, back-to-back steps, energy; counts, kernels and ceilings in baselines
 #   4  2026-11  for how long the device was held before a profiled step
-SCHEMA = 4
+#   5  2026-11  the SM clock it was held at, the highest it is said to have, the steps left out for it
+SCHEMA = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Conditions:
     slowed_s: Mapping[str, float] | None
     foreign: tuple[str, ...] | None
     memory_at_start_bytes: int | None
+    sm_clock_max_mhz: int | None
     memory_clock_max_mhz: int | None
     persistence: bool | None
     pcie: str | None
@@ -126,6 +128,15 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FastStep:
+    """A profiled step that was left out of the samples: the SM clock, in MHz, was
+    above the highest that the GPU is said to have."""
+
+    device_s: float
+    clock_mhz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Device memory in bytes: held before the case, at its peak, and as predicted."""
 
@@ -164,6 +175,9 @@ class Measurement:
     union of the kernels' intervals in each profiled step, None where there is no
     profiler to tell, with the reason in `device_note`; before each the device was
     held for `hold_s`, None where that is not known or there is no device time.
+    `held_clock_mhz` is the SM clock during each hold, by a kernel that spins for
+    known cycles, None where none was held or that is not known; `fast` are steps
+    that were profiled and left out.
     `energy_j` is of all timed rounds together, None where they were too short for the
     GPU's counter. `teardown` says that the profiler leaves no trace behind;
     `retried` why a first attempt was thrown away, empty where there was one only.
@@ -178,6 +192,8 @@ class Measurement:
     device_s: tuple[float, ...] | None
     device_note: str | None
     hold_s: float | None
+    held_clock_mhz: tuple[float, ...] | None
+    fast: tuple[FastStep, ...]
     memory: Memory
     tokens: Tokens | None
     conditions: Conditions | None
@@ -190,6 +206,9 @@ class Measurement:
     def __post_init__(self) -> None:
         for name in ("wall_s", "back_to_back_s", "device_s", "first_token_s"):
             require_times(name, getattr(self, name))
+        require_times("fast", [left_out.device_s for left_out in self.fast] or None)
+        if self.held_clock_mhz is not None:
+            self._require_clocks(self.held_clock_mhz)
         if self.first_token_s is None:
             return
         if len(self.first_token_s) != len(self.wall_s):
@@ -199,6 +218,14 @@ class Measurement:
         for first, whole in zip(self.first_token_s, self.wall_s, strict=True):
             if first >= whole:
                 raise SpecError(f"first_token_s {first} is not within its wall_s {whole}")
+
+    def _require_clocks(self, clocks: Sequence[float]) -> None:
+        if len(clocks) != len(self.device_s or ()):
+            raise SpecError(
+                f"{len(clocks)} held_clock_mhz do not go with {len(self.device_s or ())} device_s"
+            )
+        if min(clocks, default=1.0) <= 0:
+            raise SpecError(f"held_clock_mhz holds {min(clocks)} MHz; a clock is positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

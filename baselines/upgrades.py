@@ -139,7 +139,25 @@ def _to_4(kind: type, data: Json) -> Json:
     return {**data, "measurement": {**measurement, "hold_s": None}}
 
 
-_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4}
+def _to_5(kind: type, data: Json) -> Json:
+    """Measurements with the SM clock that the device was held at, and the steps that
+    were left out for it; conditions with the highest it is said to have."""
+    measurement = data.get("measurement")
+    if kind is not Record or not isinstance(measurement, dict):
+        return data
+    for name in ("held_clock_mhz", "fast"):
+        if name in measurement:
+            raise SpecError(f".measurement.{name}: no such field in schema 4")
+    changed = {**measurement, "held_clock_mhz": None, "fast": []}
+    conditions = measurement.get("conditions")
+    if isinstance(conditions, dict):
+        if "sm_clock_max_mhz" in conditions:
+            raise SpecError(".measurement.conditions.sm_clock_max_mhz: no such field in schema 4")
+        changed["conditions"] = {**conditions, "sm_clock_max_mhz": None}
+    return {**data, "measurement": changed}
+
+
+_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}
 
 
 def _nested_mistral(flat: Json) -> Json:

@@ -20,6 +20,19 @@ SPIN_CYCLES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spin:
+    """A kernel that spins for so many cycles of the SM clock, between two events."""
+
+    cycles: int
+    start: Any
+    end: Any
+
+    def clock_mhz(self) -> float:
+        """The clock's mean while it spun; once the device is done with it."""
+        return self.cycles / self.start.elapsed_time(self.end) / 1e3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """The parts of a fingerprint that belong to the device."""
 
@@ -63,10 +76,14 @@ class Device(Protocol):
         """Energy since some moment; None where it is not counted."""
 
     def sm_clock_mhz(self) -> int | None:
-        """The clock at this moment; cheap."""
+        """The clock at this moment, as it is set; cheap."""
 
-    def hold(self, seconds: float) -> None:
-        """Keeps the device busy for about so long with nothing, without waiting for it."""
+    def sm_clock_max_mhz(self) -> int | None:
+        """The highest that it is said to have."""
+
+    def hold(self, seconds: float) -> Spin | None:
+        """Keeps the device busy for about so long with nothing, without waiting for
+        it; None where it is not held."""
 
     def release(self) -> None:
         """Gives memory back that nothing holds."""
@@ -150,10 +167,19 @@ class CudaDevice:
     def sm_clock_mhz(self) -> int | None:
         return self.nvml.sm_clock_mhz()
 
-    def hold(self, seconds: float) -> None:
-        if seconds > 0:
-            # Torch's own kernel that spins for a number of clock cycles.
-            self._cuda._sleep(int(seconds * self._cycles_per_s()))
+    def sm_clock_max_mhz(self) -> int | None:
+        return self.nvml.sm_clock_max_mhz()
+
+    def hold(self, seconds: float) -> Spin | None:
+        if seconds <= 0:
+            return None
+        cycles = int(seconds * self._cycles_per_s())
+        start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        # Torch's own kernel that spins for a number of clock cycles.
+        self._cuda._sleep(cycles)
+        end.record()
+        return Spin(cycles=cycles, start=start, end=end)
 
     def _cycles_per_s(self) -> float:
         """The rate at which that kernel counts, measured once."""
@@ -202,6 +228,9 @@ class CpuDevice:
         return None
 
     def sm_clock_mhz(self) -> None:
+        return None
+
+    def sm_clock_max_mhz(self) -> None:
         return None
 
     def hold(self, seconds: float) -> None:

@@ -110,6 +110,9 @@ class Nvml:
     def sm_clock_mhz(self) -> int | None:
         return self._read(lambda n, h: int(n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_SM)))
 
+    def sm_clock_max_mhz(self) -> int | None:
+        return self._read(lambda n, h: int(n.nvmlDeviceGetMaxClockInfo(h, n.NVML_CLOCK_SM)))
+
     def memory_clock_max_mhz(self) -> int | None:
         return self._read(lambda n, h: int(n.nvmlDeviceGetMaxClockInfo(h, n.NVML_CLOCK_MEM)))
 

@@ -72,6 +72,7 @@ class Watch:
             slowed_s=_grown(self._counters, counters),
             foreign=None if self._foreign is None else _words(self._foreign),
             memory_at_start_bytes=self._at_start.memory_used_bytes if self._at_start else None,
+            sm_clock_max_mhz=self._nvml.sm_clock_max_mhz(),
             memory_clock_max_mhz=self._nvml.memory_clock_max_mhz(),
             persistence=self._nvml.persistence(),
             pcie=self._nvml.pcie(),

@@ -1,9 +1,11 @@
 """What a step does, counted, and the conditions it ran under, as one compact table."""
 
 from collections.abc import Callable, Sequence
+from statistics import median
 
 from analytic import text
 from baselines.derived import Derived
+from baselines.held_clock import above
 from baselines.record import Counts, Measurement
 from baselines.validity import power_capped_share
 from reports.markdown import code, table
@@ -38,6 +40,14 @@ def _held(measurement: Measurement) -> str | None:
     return None if measurement.hold_s is None else text.seconds(measurement.hold_s)
 
 
+def _held_clock(measurement: Measurement) -> str | None:
+    if not measurement.held_clock_mhz:
+        return None
+    clock = median(measurement.held_clock_mhz)
+    most = measurement.conditions.sm_clock_max_mhz if measurement.conditions else None
+    return f"{clock:,.0f} MHz" + (f", above its {most:,} MHz" if above(clock, most) else "")
+
+
 def _capped(measurement: Measurement) -> str | None:
     seen = measurement.conditions
     share = power_capped_share(seen) if seen else None
@@ -54,6 +64,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Measurement], str | None]], ...] = (
     ("energy/step", _energy),
     ("prepare", _prepared),
     ("held", _held),
+    ("SM clock held at", _held_clock),
     ("power-capped", _capped),
 )
 

@@ -200,8 +200,23 @@ def test_the_device_is_held_for_cycles_at_the_rate_that_was_timed(monkeypatch: p
     device.hold(0.5)
     spin = f"spin {SPIN_CYCLES}"
     # By these events the timed spin takes 2 s.
-    assert calls == [spin, "record", spin, "record", "wait", f"spin {SPIN_CYCLES // 4}"]
+    held = ["record", f"spin {SPIN_CYCLES // 4}", "record"]
+    assert calls == [spin, "record", spin, "record", "wait", *held]
 
     calls.clear()
     device.hold(1)
-    assert calls == [f"spin {SPIN_CYCLES // 2}"], "the rate is timed once"
+    assert calls == ["record", f"spin {SPIN_CYCLES // 2}", "record"], "the rate is timed once"
+
+
+def test_a_hold_tells_the_clock_that_it_spun_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the rate that its cycles were computed by, which was another moment's."""
+    device = card(monkeypatch)
+    assert device.hold(0) is None
+
+    first, second = device.hold(0.5), device.hold(0.25)
+
+    # By these events each takes 2 s.
+    assert first is not None
+    assert first.clock_mhz() == SPIN_CYCLES / 4 / 2 / 1e6
+    assert second is not None
+    assert second.clock_mhz() == SPIN_CYCLES / 8 / 2 / 1e6

@@ -13,7 +13,15 @@ MIB, GIB = 2**20, 2**30
 
 NVML_READINGS = (
     *("driver", "power_limit_w", "ecc", "mig", "persistence", "pcie", "sm_clock_mhz"),
-    *("memory_clock_max_mhz", "memory_used_bytes", "energy_j", "counters", "processes", "state"),
+    *(
+        "memory_clock_max_mhz",
+        "sm_clock_max_mhz",
+        "memory_used_bytes",
+        "energy_j",
+        "counters",
+        "processes",
+        "state",
+    ),
 )
 
 
@@ -206,7 +214,7 @@ def test_the_other_readings_and_their_units() -> None:
     )
 
     assert (nvml.energy_j(), nvml.persistence(), nvml.pcie()) == (12.5, True, "gen 4 x8 of gen 5 x16")
-    assert (nvml.memory_clock_max_mhz(), nvml.sm_clock_mhz()) == (2619, 1755)
+    assert (nvml.memory_clock_max_mhz(), nvml.sm_clock_max_mhz(), nvml.sm_clock_mhz()) == (2619, 1980, 1755)
 
 
 def process(pid: int, held: int | None) -> SimpleNamespace:

@@ -515,6 +515,36 @@ class TestCounts:
         # 36 J over three rounds; a quarter of the second that was observed.
         assert cells(line)[1:] == ["1,494", "0", "12.5 MB", "12 J", "500.0 ms", "25.0 %"]
 
+    @pytest.mark.parametrize(
+        ("clocks", "most", "cell"),
+        [
+            ((1979.6, 1979.4, 1994.7), 1980, "1,980 MHz"),
+            ((1979.6, 1994.8, 1994.6), 1980, "1,995 MHz, above its 1,980 MHz"),
+            ((1410.2, 1605.0, 1530.4), 1980, "1,530 MHz"),
+        ],
+    )
+    def test_the_clock_that_the_steps_were_held_at(
+        self, clocks: tuple[float, ...], most: int, cell: str
+    ) -> None:
+        held = record(
+            "decode-b1-c512-fp16-eager",
+            device_s=0.0078,
+            hold_s=0.1,
+            held_clock_mhz=clocks,
+            seen=conditions(sm_clock_max_mhz=most),
+        )
+        header, _, line, *_ = counts_table(derived([held])).split("\n")
+
+        found = dict(zip(cells(header), cells(line), strict=True))
+        assert (found["held"], found["SM clock held at"]) == ("100.0 ms", cell)
+
+    def test_without_nvml_the_clock_is_told_alone(self) -> None:
+        held = record("decode-b1-c512-fp16-eager", device_s=0.0078, held_clock_mhz=(1995.0,) * 3)
+
+        _, _, line, *_ = counts_table(derived([held])).split("\n")
+
+        assert cells(line)[-1] == "1,995 MHz"
+
     def test_a_record_of_an_older_schema_has_no_row(self) -> None:
         old = replace(PREFILL, measurement=replace(PREFILL.measurement, prepare_s=None))
 

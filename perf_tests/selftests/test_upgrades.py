@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ SCHEMA_1 = json.loads((Path(__file__).with_name("record_schema_1.json")).read_te
 SCHEMA_2 = json.loads((Path(__file__).with_name("record_schema_2.json")).read_text(encoding="utf-8"))
 # Written by Roofgate at schema 3 on an H100; of its kernels and readings some are left.
 SCHEMA_3 = json.loads((Path(__file__).with_name("record_schema_3.json")).read_text(encoding="utf-8"))
+# Written by Roofgate at schema 4 on an H100; of its kernels and readings some are left.
+SCHEMA_4 = json.loads((Path(__file__).with_name("record_schema_4.json")).read_text(encoding="utf-8"))
 COMMITTED = sorted((ROOT / "baselines" / "data" / "h100-sxm").rglob("*.json"))
 
 
@@ -88,6 +91,7 @@ ADDED_3 = {
     "retried": [],
 }
 ADDED_4 = {"hold_s": None}
+ADDED_5: dict[str, object] = {"held_clock_mhz": None, "fast": []}
 GONE_3 = ("state_before", "state_after", "operators")
 
 
@@ -96,7 +100,7 @@ def test_all_else_is_as_it_was(tmp_path: Path) -> None:
     measurement, ceilings_then = found.pop("measurement"), found.pop("ceilings")
 
     assert ceilings_then == SCHEMA_1["ceilings"] | {"launch_gap_s": None, "event_resolution_s": None}
-    assert measurement == ADDED_3 | ADDED_4 | {"conditions": None} | {
+    assert measurement == ADDED_3 | ADDED_4 | ADDED_5 | {"conditions": None} | {
         k: v for k, v in SCHEMA_1["measurement"].items() if k not in GONE_3
     }
     left = ("schema", "model", "measurement", "ceilings")
@@ -105,11 +109,42 @@ def test_all_else_is_as_it_was(tmp_path: Path) -> None:
     }
 
 
+class TestFromFour:
+    def test_the_clock_that_it_was_held_at_is_not_known(self, tmp_path: Path) -> None:
+        found = to_json(read(Record, stored(SCHEMA_4, tmp_path)))
+
+        measurement = SCHEMA_4["measurement"] | ADDED_5
+        measurement["conditions"] = measurement["conditions"] | {"sm_clock_max_mhz": None}
+        assert found == SCHEMA_4 | {"schema": SCHEMA, "measurement": measurement}
+        assert found["measurement"]["hold_s"] == 0.1
+
+    @pytest.mark.parametrize(
+        ("change", "where"),
+        [
+            (lambda m: m.update(held_clock_mhz=None), "measurement.held_clock_mhz"),
+            (lambda m: m.update(fast=[]), "measurement.fast"),
+            (
+                lambda m: m["conditions"].update(sm_clock_max_mhz=1980),
+                "measurement.conditions.sm_clock_max_mhz",
+            ),
+        ],
+    )
+    def test_what_it_did_not_have_is_refused(
+        self, change: Callable[[Any], object], where: str, tmp_path: Path
+    ) -> None:
+        data = changed(lambda d: change(d["measurement"]), SCHEMA_4)
+
+        with pytest.raises(FormatError, match=rf"{re.escape(where)}: no such field in schema 4"):
+            read(Record, stored(data, tmp_path))
+
+
 class TestFromThree:
     def test_how_long_the_device_was_held_is_not_known(self, tmp_path: Path) -> None:
         found = to_json(read(Record, stored(SCHEMA_3, tmp_path)))
 
-        assert found == SCHEMA_3 | {"schema": SCHEMA, "measurement": SCHEMA_3["measurement"] | ADDED_4}
+        measurement = SCHEMA_3["measurement"] | ADDED_4 | ADDED_5
+        measurement["conditions"] = measurement["conditions"] | {"sm_clock_max_mhz": None}
+        assert found == SCHEMA_3 | {"schema": SCHEMA, "measurement": measurement}
 
     def test_what_it_did_not_have_is_refused(self, tmp_path: Path) -> None:
         data = changed(lambda d: d["measurement"].update(hold_s=0.1), SCHEMA_3)
@@ -130,7 +165,7 @@ class TestFromTwo:
         found = to_json(read(Record, stored(SCHEMA_2, tmp_path)))
         was = SCHEMA_2["measurement"]
 
-        assert found["measurement"] == ADDED_3 | ADDED_4 | {
+        assert found["measurement"] == ADDED_3 | ADDED_4 | ADDED_5 | {
             k: v for k, v in was.items() if k not in GONE_3
         } | {
             "conditions": {
@@ -141,6 +176,7 @@ class TestFromTwo:
                 "slowed_s": None,
                 "foreign": None,
                 "memory_at_start_bytes": None,
+                "sm_clock_max_mhz": None,
                 "memory_clock_max_mhz": None,
                 "persistence": None,
                 "pcie": None,

@@ -43,6 +43,9 @@ class FakeNvml:
     def processes(self) -> dict[int, int | None] | None:
         return next(self.listed) if self.listed else None
 
+    def sm_clock_max_mhz(self) -> int:
+        return 1590
+
     def memory_clock_max_mhz(self) -> int:
         return 2619
 
@@ -96,7 +99,8 @@ def test_the_rest_is_as_nvml_says() -> None:
     start = Occupancy(processes={}, memory_used_bytes=3 * GIB)
     found = watching(FakeNvml(), at_start=start).end()
 
-    assert (found.memory_at_start_bytes, found.memory_clock_max_mhz) == (3 * GIB, 2619)
+    assert found.memory_at_start_bytes == 3 * GIB
+    assert (found.sm_clock_max_mhz, found.memory_clock_max_mhz) == (1590, 2619)
     assert (found.persistence, found.pcie) == (False, "gen 3 x16 of gen 3 x16")
 
 
