@@ -12,6 +12,7 @@ from analytic import (
     Precision,
     Roofs,
     SpecError,
+    case_bound,
     case_costs,
     find_gpu,
     find_precision,
@@ -34,7 +35,8 @@ LAUNCH_BOUND_SHARE = 0.2
 class Derived:
     """A record beside its bound. Times are medians, in seconds.
 
-    `bound` is under the machine's roofs (a GPU's datasheet; a CPU's measured
+    `device_s` is at the card's own clock (card_clock.py), `device_as_run_s` as it
+    was measured; they differ where a step ran above that clock. `bound` is under the machine's roofs (a GPU's datasheet; a CPU's measured
     ceilings), `ceiling_bound` under what was measured today. For generate(),
     times and bound are those of the whole call.
     """
@@ -48,6 +50,7 @@ class Derived:
     least_s: float
     wall_s: float
     device_s: float | None
+    device_as_run_s: float | None
 
     @property
     def gating_s(self) -> float:
@@ -140,6 +143,14 @@ def find_roofs(record: Record, ceilings: Ceilings | None) -> tuple[Roofs, GpuSpe
     return ceilings.roofs, None
 
 
+def streamed_s(record: Record) -> float:
+    """What a step at least streams from memory, in seconds by the datasheet; 0 for a
+    CPU, which has none. Raises SpecError for a GPU that the registry no longer holds."""
+    if record.gpu == CPU:
+        return 0.0
+    return case_bound(record.model, record.case, find_gpu(record.gpu).roofs).memory_s
+
+
 def derive(record: Record, ceilings: Ceilings | None) -> Derived:
     """`ceilings` are the run's (run.run_ceilings), not the record's own, so that
     every case of a run is held against the same line. Raises SpecError."""
@@ -152,14 +163,17 @@ def derive(record: Record, ceilings: Ceilings | None) -> Derived:
     measured = None
     if ceilings is not None and all(op.math in ceilings.gemm_flops_per_s for op in costs[0].operators):
         measured = sequence_bound(costs, ceilings.roofs)
+    bound = sequence_bound(costs, roofs)
+    at_clock = sampled.device_at_card_clock_s(bound.memory_s)
     return Derived(
         record=record,
         precision=precision,
         costs=costs,
         roofs=roofs,
-        bound=sequence_bound(costs, roofs),
+        bound=bound,
         ceiling_bound=measured,
         least_s=least_s(costs, roofs, cache_bytes=gpu.l2_bytes if gpu else 0),
         wall_s=median(sampled.wall_s),
-        device_s=median(sampled.device_s) if sampled.device_s else None,
+        device_s=median(at_clock) if at_clock else None,
+        device_as_run_s=median(sampled.device_s) if sampled.device_s else None,
     )

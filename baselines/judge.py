@@ -5,6 +5,7 @@ policy. It reads no files and knows no GPU.
 """
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from analytic import text
 from baselines.derived import CPU, Derived
@@ -43,6 +44,7 @@ def judge(
             *_physics(derived),
             *_expectation(derived, bands),
             *_memory(derived),
+            *_clock(derived),
         ]
         if case_id in damaged:
             findings.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
@@ -97,6 +99,19 @@ def _memory(derived: Derived) -> list[Finding]:
         return []
     peaks = f"peak memory {text.gib(memory.peak_bytes)}, {text.gib(memory.predicted_bytes)} predicted"
     return [Finding(status=Status.WARN, text=f"{peaks}: {text.signed_percent(error)} off")]
+
+
+def _clock(derived: Derived) -> list[Finding]:
+    """A step that ran above the card's own clock is judged at that clock: both times are said."""
+    sampled = derived.record.measurement
+    if derived.device_s is None or derived.device_s == derived.device_as_run_s:
+        return []
+    clocks = f"{median(sampled.held_clock_mhz or ()):,.0f} MHz, above its {sampled.sm_clock_max_mhz:,} MHz"
+    said = (
+        f"the SM clock was at {clocks}: device time {text.seconds(derived.device_as_run_s)} there, "
+        f"{text.seconds(derived.device_s)} at the card's own"
+    )
+    return [Finding(status=Status.PASS, text=said)]
 
 
 def _expectation(derived: Derived, bands: Sequence[Band]) -> list[Finding]:

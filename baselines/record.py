@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analytic import Case, Ceilings, ModelSpec, SpecError
+from baselines.card_clock import at_card_clock
 
 # The schema of records, run files and baselines, with its history. A file of an
 # older one is upgraded where it is read (upgrades.py), one of a newer is refused.
@@ -16,7 +17,7 @@ from analytic import Case, Ceilings, ModelSpec, SpecError
 #   3  2026-11  conditions in place of two GPU states, kernels by operator, how the engine was made
 #               ready, back-to-back steps, energy; counts, kernels and ceilings in baselines
 #   4  2026-11  for how long the device was held before a profiled step
-#   5  2026-11  the SM clock it was held at, the highest it is said to have, the steps left out for it
+#   5  2026-11  the SM clock that it was held at, and the highest it is said to have
 SCHEMA = 5
 
 
@@ -128,15 +129,6 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FastStep:
-    """A profiled step that was left out of the samples: the SM clock, in MHz, was
-    above the highest that the GPU is said to have."""
-
-    device_s: float
-    clock_mhz: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Device memory in bytes: held before the case, at its peak, and as predicted."""
 
@@ -163,6 +155,18 @@ def require_times(name: str, samples: Sequence[float] | None) -> None:
         raise SpecError(f"{name} holds {min(samples)} s; a time is positive")
 
 
+def require_clocks(clocks_mhz: Sequence[float] | None, device_s: Sequence[float] | None) -> None:
+    """Raises SpecError for clocks that are not those of these steps."""
+    if clocks_mhz is None:
+        return
+    if len(clocks_mhz) != len(device_s or ()):
+        raise SpecError(f"{len(clocks_mhz)} held_clock_mhz do not go with {len(device_s or ())} device_s")
+    if not clocks_mhz or min(clocks_mhz) <= 0:
+        raise SpecError(
+            f"held_clock_mhz holds {min(clocks_mhz, default='nothing')}; clocks in MHz are needed"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """Raw samples in seconds, in the order in which they were taken.
@@ -175,9 +179,8 @@ class Measurement:
     union of the kernels' intervals in each profiled step, None where there is no
     profiler to tell, with the reason in `device_note`; before each the device was
     held for `hold_s`, None where that is not known or there is no device time.
-    `held_clock_mhz` is the SM clock during each hold, by a kernel that spins for
-    known cycles, None where none was held or that is not known; `fast` are steps
-    that were profiled and left out.
+    `held_clock_mhz` is the SM clock at the end of each hold, by a kernel that spins
+    for a known number of cycles; None where none was held, or that is not known.
     `energy_j` is of all timed rounds together, None where they were too short for the
     GPU's counter. `teardown` says that the profiler leaves no trace behind;
     `retried` why a first attempt was thrown away, empty where there was one only.
@@ -193,7 +196,6 @@ class Measurement:
     device_note: str | None
     hold_s: float | None
     held_clock_mhz: tuple[float, ...] | None
-    fast: tuple[FastStep, ...]
     memory: Memory
     tokens: Tokens | None
     conditions: Conditions | None
@@ -206,9 +208,7 @@ class Measurement:
     def __post_init__(self) -> None:
         for name in ("wall_s", "back_to_back_s", "device_s", "first_token_s"):
             require_times(name, getattr(self, name))
-        require_times("fast", [left_out.device_s for left_out in self.fast] or None)
-        if self.held_clock_mhz is not None:
-            self._require_clocks(self.held_clock_mhz)
+        require_clocks(self.held_clock_mhz, self.device_s)
         if self.first_token_s is None:
             return
         if len(self.first_token_s) != len(self.wall_s):
@@ -219,13 +219,18 @@ class Measurement:
             if first >= whole:
                 raise SpecError(f"first_token_s {first} is not within its wall_s {whole}")
 
-    def _require_clocks(self, clocks: Sequence[float]) -> None:
-        if len(clocks) != len(self.device_s or ()):
-            raise SpecError(
-                f"{len(clocks)} held_clock_mhz do not go with {len(self.device_s or ())} device_s"
-            )
-        if min(clocks, default=1.0) <= 0:
-            raise SpecError(f"held_clock_mhz holds {min(clocks)} MHz; a clock is positive")
+    @property
+    def sm_clock_max_mhz(self) -> int | None:
+        """The highest that the GPU is said to have; None where nobody says."""
+        return self.conditions.sm_clock_max_mhz if self.conditions else None
+
+    def device_at_card_clock_s(self, memory_s: float) -> tuple[float, ...] | None:
+        """`device_s` at the card's own clock; `memory_s` of a step are memory's alone."""
+        if self.device_s is None:
+            return None
+        return at_card_clock(
+            self.device_s, self.held_clock_mhz, max_mhz=self.sm_clock_max_mhz, memory_s=memory_s
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from statistics import median
 
 from analytic import text
 from baselines.codec import FormatError
+from baselines.derived import streamed_s
 from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store, baseline_of
@@ -125,17 +126,18 @@ def store_sessions(store: Store, runs: Sequence[RunFolder], *, command: str) -> 
         new = store.load(records[0])
         if new is None:
             raise FormatError(f"{path}: gone as soon as it was written")
-        changes.append(_change(case_id, path, old[case_id], new))
+        memory_s = streamed_s(records[0])
+        changes.append(_change(case_id, path, old[case_id], new, memory_s=memory_s))
     return changes
 
 
-def _change(case_id: str, path: Path, old: Baseline | None, new: Baseline) -> Change:
+def _change(case_id: str, path: Path, old: Baseline | None, new: Baseline, *, memory_s: float) -> Change:
     return Change(
         case=case_id,
         path=path,
         sessions=len(new.sessions),
-        old_device_s=_median(old.device_medians_s) if old else None,
-        new_device_s=_median(new.device_medians_s),
+        old_device_s=_median(old.device_medians_s(memory_s)) if old else None,
+        new_device_s=_median(new.device_medians_s(memory_s)),
         old_wall_s=_median(old.wall_medians_s) if old else None,
         new_wall_s=median(new.wall_medians_s),
     )

@@ -140,21 +140,34 @@ def _to_4(kind: type, data: Json) -> Json:
 
 
 def _to_5(kind: type, data: Json) -> Json:
-    """Measurements with the SM clock that the device was held at, and the steps that
-    were left out for it; conditions with the highest it is said to have."""
+    """Measurements, and the sessions of a baseline, with the SM clock that the device
+    was held at and the highest it is said to have."""
+    if kind.__name__ == "Baseline":
+        return _baseline_5(data)
     measurement = data.get("measurement")
     if kind is not Record or not isinstance(measurement, dict):
         return data
-    for name in ("held_clock_mhz", "fast"):
-        if name in measurement:
-            raise SpecError(f".measurement.{name}: no such field in schema 4")
-    changed = {**measurement, "held_clock_mhz": None, "fast": []}
+    if "held_clock_mhz" in measurement:
+        raise SpecError(".measurement.held_clock_mhz: no such field in schema 4")
+    changed = {**measurement, "held_clock_mhz": None}
     conditions = measurement.get("conditions")
     if isinstance(conditions, dict):
         if "sm_clock_max_mhz" in conditions:
             raise SpecError(".measurement.conditions.sm_clock_max_mhz: no such field in schema 4")
         changed["conditions"] = {**conditions, "sm_clock_max_mhz": None}
     return {**data, "measurement": changed}
+
+
+def _baseline_5(old: Json) -> Json:
+    sessions = old.get("sessions")
+    if not isinstance(sessions, list) or not all(isinstance(s, dict) for s in sessions):
+        return old
+    added = ("held_clock_mhz", "sm_clock_max_mhz")
+    for number, session in enumerate(sessions):
+        for name in added:
+            if name in session:
+                raise SpecError(f".sessions[{number}].{name}: no such field in schema 4")
+    return {**old, "sessions": [{**session, **dict.fromkeys(added)} for session in sessions]}
 
 
 _STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}

@@ -17,6 +17,9 @@ from perf_tests.watch import Neighbours, Watch
 
 # Cycles that are timed to learn the rate of a spinning kernel: some milliseconds.
 SPIN_CYCLES = 10_000_000
+# The end of a hold, by which the SM clock is told: the clock may change within a hold.
+# Events resolve it to some 0.01 %.
+CLOCKED_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +176,13 @@ class CudaDevice:
     def hold(self, seconds: float) -> Spin | None:
         if seconds <= 0:
             return None
-        cycles = int(seconds * self._cycles_per_s())
+        cycles = int(min(seconds, CLOCKED_S) * self._cycles_per_s())
+        before = int(seconds * self._cycles_per_s()) - cycles
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
         # Torch's own kernel that spins for a number of clock cycles.
+        if before > 0:
+            self._cuda._sleep(before)
+        start.record()
         self._cuda._sleep(cycles)
         end.record()
         return Spin(cycles=cycles, start=start, end=end)

@@ -118,8 +118,7 @@ def _stepped(subject: Subject, ready: _Ready, timer: Timer, spent: Spent) -> Mea
         device_s=profile.device_s if profile else None,
         device_note=profile.note if profile else GENERATE_NOTE,
         hold_s=profile.hold_s if profile and profile.device_s else None,
-        held_clock_mhz=profile.held_clock_mhz if profile else None,
-        fast=profile.fast if profile else (),
+        held_clock_mhz=profile.held_clock_mhz if profile and profile.device_s else None,
         memory=Memory(
             resident_bytes=ready.resident_bytes, peak_bytes=peak, predicted_bytes=ready.predicted_bytes
         ),
@@ -182,7 +181,6 @@ def _profiled(subject: Subject, step: Step, step_s: float, *, at_end: Callable[[
         subject.device,
         steps=plan.profiled_steps(step_s=step_s),
         lead_in=plan.lead_in_steps(step_s=step_s),
-        most_again=plan.most_again(step_s=step_s),
         hold_s=plan.hold_s,
         ranges=ranges,
         at_end=at_end,

@@ -43,9 +43,6 @@ BEFORE_PROFILE = 1
 MOST_LEAD_IN = 3
 LEAD_IN_BUDGET_S = 1.0
 LIMITED_STEP_S = 0.05
-# Short steps that are profiled once more each, as long as the SM clock is above what the
-# card is said to have: most often that passes within a step or two.
-MOST_AGAIN = 6
 # A step is held back under the profiler for so many times what the host then needs to
 # launch it, unless it is long and its launches end well before it does: a GPU that
 # rested would run it faster than its power limit lets it go on.
@@ -137,10 +134,6 @@ def lead_in_steps(*, step_s: float) -> int:
     if step_s < LIMITED_STEP_S:
         return 1
     return _fitting(LEAD_IN_BUDGET_S, step_s, least=1, most=MOST_LEAD_IN)
-
-
-def most_again(*, step_s: float) -> int:
-    return MOST_AGAIN if step_s < LIMITED_STEP_S else 0
 
 
 def hold_s(plain: Pace, profiled: Pace) -> float:

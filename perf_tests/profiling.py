@@ -14,9 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from statistics import median_low
 
-from baselines.held_clock import above
-from baselines.record import FastStep, KernelTime
-from perf_tests.device import Device
+from baselines.record import KernelTime
+from perf_tests.device import Device, Spin
 from perf_tests.engines.step import Step
 from perf_tests.kineto import RUN_RANGE, STEP_RANGE, DeviceEvent, Trace, read, union_ns, within
 from perf_tests.module_ranges import kernel_operator
@@ -51,13 +50,12 @@ def torn_down() -> bool:
 class Profile:
     """Per profiled step: device time in seconds, and counts. What the device does is
     None where it cannot be seen, with the reason in `note`. `hold_s` is for how long
-    the device was held before each, `held_clock_mhz` the SM clock meanwhile; `fast`
-    are steps that were left out."""
+    the device was held before each, `held_clock_mhz` the SM clock at the end of each
+    hold; None where none was held."""
 
     aten_ops: tuple[int, ...]
     hold_s: float = 0.0
     held_clock_mhz: tuple[float, ...] | None = None
-    fast: tuple[FastStep, ...] = ()
     note: str | None = None
     device_s: tuple[float, ...] | None = None
     launches: tuple[int, ...] | None = None
@@ -84,7 +82,6 @@ def profile_steps(
     *,
     steps: int,
     lead_in: int = 0,
-    most_again: int = 0,
     hold_s: Callable[[Pace, Pace], float] = _unheld,
     ranges: AbstractContextManager[object] | None = None,
     at_end: Callable[[], None] = lambda: None,
@@ -95,9 +92,8 @@ def profile_steps(
     the pace of a step outside the profiler and of the last of the lead-in. Held, it
     rests, and the host gets ahead: a kernel that follows a pause takes longer, and how
     long the pauses are is the host's doing. Unheld steps follow each other without a
-    rest, as a power limit lets them go on. A step that was held at a clock above the
-    highest that the card is said to have is profiled again, `most_again` times in all.
-    `ranges` marks operators while it is open. `at_end` is called right after the last step: reading what the profiler saw takes
+    rest, as a power limit lets them go on. `ranges` marks operators while it is open.
+    `at_end` is called right after the last step: reading what the profiler saw takes
     a while.
     """
     from torch.profiler import ProfilerActivity, profile, record_function
@@ -109,8 +105,7 @@ def profile_steps(
     if device.torch_device != "cpu":
         activities.append(ProfilerActivity.CUDA)
     profiler = profile(activities=activities)
-    most_mhz = device.sm_clock_max_mhz()
-    clocks: list[float | None] = []
+    spins: list[Spin] = []
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -118,8 +113,7 @@ def profile_steps(
             seconds = 0.0
             for _ in range(lead_in):
                 seconds = hold_s(plain, paced(step, device))
-            again = 0
-            while len(clocks) < steps + again:
+            for _ in range(steps):
                 step.reset()
                 device.synchronise()
                 spin = device.hold(seconds)
@@ -127,60 +121,37 @@ def profile_steps(
                     with record_function(RUN_RANGE):
                         step.run()
                     device.synchronise()
-                clocks.append(spin.clock_mhz() if spin else None)
-                if above(clocks[-1], most_mhz) and again < most_again:
-                    again += 1
+                if spin is not None:
+                    spins.append(spin)
             at_end()
     finally:
         if collecting:
             gc.enable()
     trace = read(profiler.profiler.kineto_results.events())
-    chosen = _kept([above(clock, most_mhz) for clock in clocks], steps=steps)
-    on_cpu = device.torch_device == "cpu"
-    found = _profile(trace, clocks, chosen, on_cpu=on_cpu, ranged=ranges is not None)
-    return replace(found, hold_s=seconds)
+    found = _profile(trace, steps=steps, on_cpu=device.torch_device == "cpu", ranged=ranges is not None)
+    clocks = tuple(spin.clock_mhz() for spin in spins)
+    return replace(found, hold_s=seconds, held_clock_mhz=clocks or None)
 
 
-def _kept(fast: Sequence[bool], *, steps: int) -> list[int]:
-    """Which of the steps are kept: the first that were not fast, and where these are
-    too few, the last of the others."""
-    usual = [i for i, is_fast in enumerate(fast) if not is_fast][:steps]
-    others = [i for i, is_fast in enumerate(fast) if is_fast]
-    return sorted(usual + others[len(others) - (steps - len(usual)) :])
-
-
-def _profile(
-    trace: Trace, clocks: Sequence[float | None], chosen: Sequence[int], *, on_cpu: bool, ranged: bool
-) -> Profile:
-    """Of the steps, held at `clocks`, the `chosen` ones."""
+def _profile(trace: Trace, *, steps: int, on_cpu: bool, ranged: bool) -> Profile:
     aten_ops = tuple(within(trace.aten_ns, run) for run in trace.runs)
     if on_cpu:
         return Profile(aten_ops=aten_ops, note="a CPU has no device clock")
     if not trace.device:
         return Profile(aten_ops=aten_ops, note="the profiler saw no kernel (no access to CUPTI?)")
-    if len(trace.steps) != len(clocks):
-        note = f"the profiler returned {len(trace.steps)} of {len(clocks)} steps"
-        return Profile(aten_ops=aten_ops, note=note)
+    if len(trace.steps) != steps:
+        return Profile(aten_ops=aten_ops, note=f"the profiler returned {len(trace.steps)} of {steps} steps")
     # By their launches: what held the device back was launched before the step.
     per_step = [[e for e in trace.device if window.holds(e.launched_ns)] for window in trace.steps]
     if not all(per_step):
         return Profile(aten_ops=aten_ops, note="the profiler returned a step without kernels")
-    device_s = [union_ns(events) / 1e9 for events in per_step]
-    of_chosen = [per_step[i] for i in chosen]
-    held = tuple(clock for i in chosen if (clock := clocks[i]) is not None)
     return Profile(
-        aten_ops=tuple(aten_ops[i] for i in chosen),
-        held_clock_mhz=held if len(held) == len(chosen) else None,
-        fast=tuple(
-            FastStep(device_s=device_s[i], clock_mhz=clock)
-            for i, clock in enumerate(clocks)
-            if i not in chosen and clock is not None
-        ),
-        device_s=tuple(device_s[i] for i in chosen),
-        launches=tuple(sum(e.kind == "kernel" for e in events) for events in of_chosen),
-        copies=tuple(sum(e.kind == "Memcpy" for e in events) for events in of_chosen),
-        syncs=tuple(within(trace.syncs_ns, trace.runs[i]) for i in chosen),
-        kernels=kernel_times(of_chosen, ranged=ranged),
+        aten_ops=aten_ops,
+        device_s=tuple(union_ns(events) / 1e9 for events in per_step),
+        launches=tuple(sum(e.kind == "kernel" for e in events) for events in per_step),
+        copies=tuple(sum(e.kind == "Memcpy" for e in events) for events in per_step),
+        syncs=tuple(within(trace.syncs_ns, run) for run in trace.runs),
+        kernels=kernel_times(per_step, ranged=ranged),
     )
 
 

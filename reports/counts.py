@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from analytic import text
+from baselines.card_clock import above
 from baselines.derived import Derived
-from baselines.held_clock import above
 from baselines.record import Counts, Measurement
 from baselines.validity import power_capped_share
 from reports.markdown import code, table
@@ -44,7 +44,7 @@ def _held_clock(measurement: Measurement) -> str | None:
     if not measurement.held_clock_mhz:
         return None
     clock = median(measurement.held_clock_mhz)
-    most = measurement.conditions.sm_clock_max_mhz if measurement.conditions else None
+    most = measurement.sm_clock_max_mhz
     return f"{clock:,.0f} MHz" + (f", above its {most:,} MHz" if above(clock, most) else "")
 
 

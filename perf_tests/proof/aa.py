@@ -18,6 +18,7 @@ from statistics import fmean, median, stdev
 from analytic import Case, Phase, SpecError, text
 from baselines.codec import FormatError, write_text
 from baselines.policy import POLICY
+from baselines.record import Record
 from baselines.refresh import RefreshError
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
@@ -44,12 +45,16 @@ RARE = 0.01
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Same:
     """One case over fresh processes: medians in seconds, one a process, in their
-    order. `unequal` names the counts that processes disagree on. `verdicts` are of
+    order. `device_s` is at the card's own clock, which the gate judges, `as_run_s` as
+    it was measured, `clock_mhz` the SM clock meanwhile, None where it was not
+    measured. `unequal` names the counts that processes disagree on. `verdicts` are of
     each process against all others; empty where these are too few to judge. `limit`
     is the relative change that the gate would claim against all of them."""
 
     case: Case
     device_s: tuple[float, ...]
+    as_run_s: tuple[float, ...]
+    clock_mhz: tuple[float | None, ...]
     wall_s: tuple[float, ...]
     cards: int
     unequal: tuple[str, ...]
@@ -59,6 +64,17 @@ class Same:
     @property
     def device_cv(self) -> float:
         return cv(self.device_s)
+
+    @property
+    def as_run_cv(self) -> float:
+        return cv(self.as_run_s)
+
+    @property
+    def above_clock(self) -> int | None:
+        """Processes whose steps ran above the card's own clock; None where none was measured."""
+        if not any(self.clock_mhz):
+            return None
+        return sum(at != as_run for at, as_run in zip(self.device_s, self.as_run_s, strict=True))
 
     @property
     def wall_cv(self) -> float:
@@ -106,6 +122,8 @@ def same(sessions: Sessions, *, least: int = 2) -> list[Same]:
         Same(
             case=records[0].case,
             device_s=tuple(device_s(r) for r in records),
+            as_run_s=tuple(median(r.measurement.device_s or ()) for r in records),
+            clock_mhz=tuple(_clock_mhz(r) for r in records),
             wall_s=tuple(median(r.measurement.wall_s) for r in records),
             cards=len({r.soft.gpu_uuid for r in records}),
             unequal=tuple(name for name in COUNTS if len({count(r, name) for r in records}) > 1),
@@ -114,6 +132,11 @@ def same(sessions: Sessions, *, least: int = 2) -> list[Same]:
         )
         for case, records in sessions.items()
     ]
+
+
+def _clock_mhz(record: Record) -> float | None:
+    clocks = record.measurement.held_clock_mhz
+    return median(clocks) if clocks else None
 
 
 def _left_out(sessions: Sessions) -> dict[str, list[Status]]:
@@ -136,6 +159,8 @@ def table(found: Sequence[Same], limit: float) -> str:
         "cards",
         "device",
         "CV",
+        "above clock",
+        "CV as run",
         "wall",
         "wall's CV",
         "claimed from",
@@ -150,6 +175,8 @@ def table(found: Sequence[Same], limit: float) -> str:
             str(one.cards),
             text.seconds(fmean(one.device_s)),
             text.percent(one.device_cv, digits=2),
+            "–" if one.above_clock is None else str(one.above_clock),
+            text.percent(one.as_run_cv, digits=2),
             text.seconds(fmean(one.wall_s)),
             text.percent(one.wall_cv),
             text.percent(one.limit, digits=2),
@@ -159,7 +186,7 @@ def table(found: Sequence[Same], limit: float) -> str:
         ]
         for one in found
     ]
-    return markdown.table(headers, rows, left=(0, 9, 10))
+    return markdown.table(headers, rows, left=(0, 11, 12))
 
 
 def as_csv(found: Sequence[Same]) -> str:
@@ -171,6 +198,8 @@ def as_csv(found: Sequence[Same]) -> str:
             "case",
             "process",
             "device_s",
+            "as_run_s",
+            "clock_mhz",
             "wall_s",
             "by_its_time",
             "device_cv",
@@ -187,7 +216,9 @@ def as_csv(found: Sequence[Same]) -> str:
             "" if one.limit is None else one.limit,
             " ".join(one.unequal),
         )
-        for number, values in enumerate(zip(one.device_s, one.wall_s, claims, strict=True), start=1):
+        clocks = ["" if clock is None else clock for clock in one.clock_mhz]
+        of_process = zip(one.device_s, one.as_run_s, clocks, one.wall_s, claims, strict=True)
+        for number, values in enumerate(of_process, start=1):
             writer.writerow((one.case.id, number, *values, *of_case))
     return out.getvalue()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analytic import SpecError
-from perf_tests.device import SPIN_CYCLES, CpuDevice, CudaDevice
+from perf_tests.device import CLOCKED_S, SPIN_CYCLES, CpuDevice, CudaDevice
 from perf_tests.gpu_lock import FOLDER, HELD
 from perf_tests.nvml import Occupancy
 from perf_tests.selftests.records import gpu_state
@@ -200,12 +200,19 @@ def test_the_device_is_held_for_cycles_at_the_rate_that_was_timed(monkeypatch: p
     device.hold(0.5)
     spin = f"spin {SPIN_CYCLES}"
     # By these events the timed spin takes 2 s.
-    held = ["record", f"spin {SPIN_CYCLES // 4}", "record"]
+    hertz = SPIN_CYCLES / 2
+    clocked = ["record", f"spin {int(CLOCKED_S * hertz)}", "record"]
+    held = [f"spin {int(hertz / 2) - int(CLOCKED_S * hertz)}", *clocked]
     assert calls == [spin, "record", spin, "record", "wait", *held]
 
     calls.clear()
     device.hold(1)
-    assert calls == ["record", f"spin {SPIN_CYCLES // 2}", "record"], "the rate is timed once"
+    held = [f"spin {int(hertz) - int(CLOCKED_S * hertz)}", *clocked]
+    assert calls == held, "the rate is timed once"
+
+    calls.clear()
+    device.hold(CLOCKED_S / 2)
+    assert calls == ["record", f"spin {int(CLOCKED_S / 2 * hertz)}", "record"]
 
 
 def test_a_hold_tells_the_clock_that_it_spun_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,10 +220,11 @@ def test_a_hold_tells_the_clock_that_it_spun_at(monkeypatch: pytest.MonkeyPatch)
     device = card(monkeypatch)
     assert device.hold(0) is None
 
-    first, second = device.hold(0.5), device.hold(0.25)
+    long, short = device.hold(0.5), device.hold(CLOCKED_S / 2)
 
-    # By these events each takes 2 s.
-    assert first is not None
-    assert first.clock_mhz() == SPIN_CYCLES / 4 / 2 / 1e6
-    assert second is not None
-    assert second.clock_mhz() == SPIN_CYCLES / 8 / 2 / 1e6
+    # At the rate that was timed they are half as many cycles a second as these events
+    # say, for which the spin between them takes 2 s, however many cycles it has.
+    assert long is not None
+    assert long.clock_mhz() == pytest.approx(CLOCKED_S * SPIN_CYCLES / 2 / 2 / 1e6)
+    assert short is not None
+    assert short.clock_mhz() == pytest.approx(CLOCKED_S / 2 * SPIN_CYCLES / 2 / 2 / 1e6)

@@ -113,7 +113,6 @@ def test_rounds_are_never_fewer_than_three_nor_more_than_ten(phase: Phase) -> No
         assert 1 <= lead_in_steps(step_s=step_s) <= 3
         assert 5 <= burst_steps(step_s=step_s) <= 50
     assert [profiled_steps(step_s=s) for s in (0.04, 0.06, 0.5)] == [3, 5, 4]
-    assert [plan.most_again(step_s=s) for s in (0.04, 0.06)] == [6, 0]
     assert rounds(step_s=1e-6, phase=Phase.DECODE) == 10
     assert rounds(step_s=0.5, phase=Phase.DECODE) == 4
     assert [rounds(step_s=s, phase=Phase.GENERATE) for s in (0.7, 1.0, 5.0)] == [3, 2, 2]

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import pytest
 
-from baselines.record import FastStep
 from perf_tests import pace, profiling
 from perf_tests.device import CpuDevice
 from perf_tests.engines.step import Step
@@ -191,9 +190,7 @@ def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profiled]:
         *,
         steps: int,
         lead_in: int = 0,
-        most_again: int = 0,
         clocks_mhz: Sequence[float] = (),
-        sm_clock_max_mhz: int | None = 1980,
         hold_s: Callable[[Any, Any], float] = lambda _plain, _within: 0.1,
         ranges: Any = None,
     ) -> tuple[Profile, list[str]]:
@@ -225,14 +222,8 @@ def profiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profiled]:
                 return None
             return SimpleNamespace(clock_mhz=lambda: done.append("clock") or clock)
 
-        device = SimpleNamespace(
-            synchronise=lambda: done.append("sync"),
-            hold=hold,
-            sm_clock_max_mhz=lambda: sm_clock_max_mhz,
-            torch_device="cuda:0",
-        )
-        how = {"steps": steps, "lead_in": lead_in, "most_again": most_again}
-        found = profile_steps(step, device, hold_s=hold_s, ranges=ranges, **how)
+        device = SimpleNamespace(synchronise=lambda: done.append("sync"), hold=hold, torch_device="cuda:0")
+        found = profile_steps(step, device, steps=steps, lead_in=lead_in, hold_s=hold_s, ranges=ranges)
         return found, done
 
     return profile_events
@@ -324,65 +315,19 @@ def test_the_hold_is_by_the_paces_outside_the_profiler_and_within(
     assert [what for what in done if what.startswith("hold")] == ["hold 0.2"]
 
 
-NOTCH, TWO_NOTCHES = 1994.7, 2009.4
+def test_the_clock_of_each_hold_is_read_when_all_is_over(profiled: Profiled) -> None:
+    events = [*step_range(0, 10), Event("a", 1, 3), *step_range(20, 30), Event("a", 21, 23)]
+
+    profile, done = profiled(events, steps=2, lead_in=1, clocks_mhz=(1979.6, 1994.5))
+
+    assert profile.held_clock_mhz == (1979.6, 1994.5)
+    assert done[-3:] == ["off", "clock", "clock"]
 
 
-def of_steps(count: int) -> list[Event]:
-    """The first takes 1 ns on the device, the second 2, and so on, in as many launches."""
-    events = []
-    for n in range(1, count + 1):
-        at = 1_000 * n
-        events += [*step_range(at, at + 900), *(host("aten::mm", at + i) for i in range(n))]
-        events += [Event("a", at + 10 * i, at + 10 * i + 1) for i in range(n)]
-    return events
+def test_a_step_that_was_not_held_has_no_clock(profiled: Profiled) -> None:
+    profile, _ = profiled([*step_range(0, 10), Event("a", 1, 3)], steps=1, lead_in=1)
 
-
-@pytest.mark.parametrize(
-    ("clocks", "kept", "fast"),
-    [
-        ((1979.6, 1979.4, 1980.2), (1, 2, 3), ()),
-        ((1410.0, 1800.0, 1980.2), (1, 2, 3), ()),  # what a power limit does is the GPU's own pace
-        ((NOTCH, 1979.6, 1979.4, 1979.6), (2, 3, 4), (1,)),
-        ((1979.6, TWO_NOTCHES, NOTCH, 1979.4, 1979.6), (1, 4, 5), (2, 3)),
-        # As often as it may be and no more: the last of the fast ones fill up.
-        ((1979.6, NOTCH, NOTCH, NOTCH, TWO_NOTCHES), (1, 4, 5), (2, 3)),
-        ((NOTCH,) * 5, (3, 4, 5), (1, 2)),
-    ],
-    ids=["usual", "below", "once", "twice", "for long", "for good"],
-)
-def test_a_step_held_above_the_cards_clock_is_profiled_again(
-    profiled: Profiled, clocks: tuple[float, ...], kept: tuple[int, ...], fast: tuple[int, ...]
-) -> None:
-    """And left out, as far as others can be had; all that is told is of those that are kept."""
-    profile, done = profiled(of_steps(len(clocks)), steps=3, lead_in=1, most_again=2, clocks_mhz=clocks)
-
-    assert done.count("clock") == len(clocks)
-    assert done[-5:] == ["hold 0.1", "run", "sync", "clock", "off"], "read when the device is done"
-    assert profile.device_s == pytest.approx([n * 1e-9 for n in kept])
-    assert profile.held_clock_mhz == tuple(clocks[n - 1] for n in kept)
-    assert profile.launches == profile.aten_ops == kept
-    assert profile.syncs == (0, 0, 0)
-    assert profile.kernels is not None
-    assert profile.kernels[0].device_s == pytest.approx([n * 1e-9 for n in kept])
-    left_out = [FastStep(device_s=n * 1e-9, clock_mhz=clocks[n - 1]) for n in fast]
-    assert [(f.device_s, f.clock_mhz) for f in profile.fast] == [
-        (pytest.approx(f.device_s), f.clock_mhz) for f in left_out
-    ]
-
-
-def test_without_a_highest_clock_none_is_above_it(profiled: Profiled) -> None:
-    clocks = (NOTCH, NOTCH, TWO_NOTCHES)
-    profile, _ = profiled(
-        of_steps(3), steps=3, lead_in=1, most_again=2, clocks_mhz=clocks, sm_clock_max_mhz=None
-    )
-
-    assert (profile.held_clock_mhz, profile.fast) == (clocks, ())
-
-
-def test_the_clock_of_steps_that_were_not_held_is_not_known(profiled: Profiled) -> None:
-    profile, _ = profiled(of_steps(3), steps=3, lead_in=1, most_again=2)
-
-    assert (profile.held_clock_mhz, profile.fast) == (None, ())
+    assert profile.held_clock_mhz is None
 
 
 def test_what_the_host_does_is_counted_up_to_the_harness_own_wait(profiled: Profiled) -> None:

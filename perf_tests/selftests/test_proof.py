@@ -1,5 +1,6 @@
 """The tables of the proof can say no: made-up runs, as expected and otherwise."""
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from statistics import fmean, geometric_mean, stdev
 
 import pytest
 
+from baselines.derived import streamed_s
 from baselines.policy import POLICY
 from baselines.record import Counts, KernelTime, Record
 from baselines.verdict import Status
@@ -16,7 +18,7 @@ from perf_tests.proof.inject import LABEL
 from perf_tests.proof.judged import device_s, limits, statuses
 from perf_tests.proof.sizes import TrueSize
 from perf_tests.proof.work import SLOWDOWNS
-from perf_tests.selftests.records import record, run_folder, soft_key
+from perf_tests.selftests.records import conditions, record, run_folder, soft_key
 
 NAMES = [slowdown.name for slowdown in SLOWDOWNS]
 
@@ -306,13 +308,39 @@ def test_the_spread_between_processes_and_no_false_alarm(
     written = (tmp_path / "aa.csv").read_text(encoding="utf-8").splitlines()
 
     assert rc == 0
-    assert said.count(f"{100 * stdev(NOISE) / fmean(NOISE):.2f} %") == len(CASES)
+    # As run and at the card's own clock, which no process was above.
+    assert said.count(f"{100 * stdev(NOISE) / fmean(NOISE):.2f} %") == 2 * len(CASES)
     assert said.count("0 of 5") == said.count("| equal") == said.count("| holds") == len(CASES)
     # The least effect that is claimed: the noise alone would let less pass.
     assert said.count(" 0.50 % |") == len(CASES)
     assert len(written) == 1 + len(CASES) * len(NOISE)
     assert all(",no change," in line for line in written[1:])
     assert aa.main([*sessions, "--limit", "0.0001"]) == 1
+
+
+def test_processes_above_the_cards_clock_are_counted_and_judged_at_it(
+    sessions: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sixth process of the same code 1.5 % above: faster as run, and no alarm."""
+    fast = []
+    for case in CASES:
+        streamed = streamed_s(made(case, 1.0))
+        usual = DEVICE_S[case]
+        as_run = streamed + (usual - streamed) / 1.015
+        found = made(case, as_run / usual, run="fast")
+        clocks = (1.015 * 1980,) * 3
+        measurement = replace(found.measurement, held_clock_mhz=clocks, conditions=conditions())
+        fast.append(replace(found, measurement=measurement))
+    rc = aa.main([*sessions, folder_of(tmp_path / "fast", fast), "--out", str(tmp_path / "aa.csv")])
+    rows = list(csv.DictReader((tmp_path / "aa.csv").read_text(encoding="utf-8").splitlines()))
+
+    assert rc == 0
+    assert capsys.readouterr().out.count("0 of 6") == len(CASES)
+    for row in rows:
+        same = row["device_s"] == row["as_run_s"]
+        assert same == (row["process"] != "6")
+        assert row["clock_mhz"] == ("" if same else str(1.015 * 1980))
+        assert float(row["device_s"]) == pytest.approx(DEVICE_S[row["case"]], rel=1e-3)
 
 
 def test_a_process_that_differs_is_an_alarm(
@@ -375,7 +403,7 @@ def test_two_processes_have_a_spread_and_no_judge(
 ) -> None:
     assert aa.main(sessions[:2]) == 0
     # Neither what would be claimed nor an alarm.
-    assert capsys.readouterr().out.count(" – |") == 2 * len(CASES)
+    assert capsys.readouterr().out.count(" – |") == 3 * len(CASES)
     assert aa.main(sessions[:1]) == 2
     assert "1 run to compare; at least 2 are needed" in capsys.readouterr().err
     assert aa.main([*sessions, "--least", "10"]) == 2

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analytic import SpecError
+from analytic import SpecError, text
+from baselines.derived import derive, streamed_s
 from baselines.expectations import Band
 from baselines.history import Stored
 from baselines.judge import judge
@@ -64,7 +65,13 @@ def history(
         for i, f in enumerate(factors)
     ]
     baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
-    return Stored(baseline=baseline, place=place, digest="d" * 16, regime=regime)
+    return Stored(
+        baseline=baseline,
+        place=place,
+        digest="d" * 16,
+        regime=regime,
+        device_medians_s=baseline.device_medians_s(streamed_s(like)),
+    )
 
 
 STORED = history(decode())
@@ -89,6 +96,54 @@ def verdict_of(
     )
     assert verdict.case == case_id
     return verdict
+
+
+class TestClock:
+    """Above the card's own clock: judged at that clock, whichever side ran above it."""
+
+    SEEN = conditions(sm_clock_max_mhz=1980)
+    CALM = (0.9998, 0.9999, 1.0, 1.0001, 1.0002)
+    STREAMED_S = streamed_s(record(DECODE))
+    # What the same code takes at 1.5 % more clock: what streams takes as long.
+    ABOVE = 1.015 * 1980
+    FASTER_S = STREAMED_S + (DEVICE_S - STREAMED_S) / 1.015
+
+    def at(self, device_s: float, clock_mhz: float) -> Record:
+        return decode(device_s, held_clock_mhz=(clock_mhz,) * 3, seen=self.SEEN)
+
+    def calm(self, device_s: float = DEVICE_S, clock_mhz: float = 1979.6) -> Stored:
+        return history(self.at(device_s, clock_mhz), factors=self.CALM)
+
+    def test_the_same_code_at_a_higher_clock_is_no_improvement(self) -> None:
+        verdict = verdict_of(self.at(self.FASTER_S, self.ABOVE), self.calm())
+
+        assert verdict.status is Status.PASS
+        assert verdict.reasons[1] == (
+            "the SM clock was at 2,010 MHz, above its 1,980 MHz: device time "
+            f"{text.seconds(self.FASTER_S)} there, 7.800 ms at the card's own"
+        )
+        assert verdict_of(self.at(self.FASTER_S, 1979.6), self.calm()).status is Status.IMPROVED
+
+    def test_nor_is_it_a_regression_when_the_sessions_ran_there(self) -> None:
+        stored = self.calm(self.FASTER_S, self.ABOVE)
+
+        assert stored.device_medians_s == pytest.approx([DEVICE_S * f for f in self.CALM], rel=2e-4)
+        assert verdict_of(self.at(DEVICE_S, 1979.6), stored).status is Status.PASS
+
+    def test_slower_code_is_not_hidden_by_a_higher_clock(self) -> None:
+        assert verdict_of(self.at(DEVICE_S, self.ABOVE), self.calm()).status is Status.REGRESSED
+
+    def test_a_lower_clock_excuses_nothing(self) -> None:
+        slower = DEVICE_S * 1.02
+
+        assert verdict_of(self.at(slower, 1950.0), self.calm()).status is Status.REGRESSED
+
+    def test_the_medians_and_the_fraction_are_at_the_cards_own(self) -> None:
+        derived = derive(self.at(self.FASTER_S, self.ABOVE), None)
+
+        assert derived.device_s == pytest.approx(DEVICE_S)
+        assert derived.device_as_run_s == self.FASTER_S
+        assert derived.device_fraction == pytest.approx(derived.bound.lower_s / DEVICE_S)
 
 
 class TestPass:
