@@ -12,7 +12,6 @@ from analytic import (
     Precision,
     Roofs,
     SpecError,
-    case_bound,
     case_costs,
     find_gpu,
     find_precision,
@@ -21,6 +20,7 @@ from analytic import (
     mfu,
     sequence_bound,
 )
+from baselines.card_clock import at_card_clock
 from baselines.record import Record
 
 CPU = "cpu"
@@ -35,13 +35,14 @@ LAUNCH_BOUND_SHARE = 0.2
 class Derived:
     """A record beside its bound. Times are medians, in seconds.
 
-    `device_s` is at the card's own clock (card_clock.py), `device_as_run_s` as it
-    was measured; they differ where a step ran above that clock. `bound` is under the machine's roofs (a GPU's datasheet; a CPU's measured
+    `record` is at the card's own clock (card_clock.py), `as_run` as it was stored;
+    they differ where a step ran above that clock. `bound` is under the machine's roofs (a GPU's datasheet; a CPU's measured
     ceilings), `ceiling_bound` under what was measured today. For generate(),
     times and bound are those of the whole call.
     """
 
     record: Record
+    as_run: Record
     precision: Precision
     costs: tuple[Cost, ...]
     roofs: Roofs
@@ -50,7 +51,12 @@ class Derived:
     least_s: float
     wall_s: float
     device_s: float | None
-    device_as_run_s: float | None
+
+    @property
+    def as_run_s(self) -> float | None:
+        """Device time as it was: what the wall holds."""
+        sampled = self.as_run.measurement
+        return median(sampled.device_s) if sampled.device_s else None
 
     @property
     def gating_s(self) -> float:
@@ -82,7 +88,7 @@ class Derived:
     @property
     def host_share(self) -> float | None:
         """The share of the wall in which no kernel runs."""
-        return None if self.device_s is None else max(0.0, 1.0 - self.device_s / self.wall_s)
+        return None if self.as_run_s is None else max(0.0, 1.0 - self.as_run_s / self.wall_s)
 
     @property
     def regime(self) -> str:
@@ -143,17 +149,10 @@ def find_roofs(record: Record, ceilings: Ceilings | None) -> tuple[Roofs, GpuSpe
     return ceilings.roofs, None
 
 
-def streamed_s(record: Record) -> float:
-    """What a step at least streams from memory, in seconds by the datasheet; 0 for a
-    CPU, which has none. Raises SpecError for a GPU that the registry no longer holds."""
-    if record.gpu == CPU:
-        return 0.0
-    return case_bound(record.model, record.case, find_gpu(record.gpu).roofs).memory_s
-
-
 def derive(record: Record, ceilings: Ceilings | None) -> Derived:
     """`ceilings` are the run's (run.run_ceilings), not the record's own, so that
     every case of a run is held against the same line. Raises SpecError."""
+    as_run, record = record, at_card_clock(record)
     case, sampled = record.case, record.measurement
     if case.phase is Phase.GENERATE and not sampled.first_token_s:
         raise SpecError(f"{case.id}: a generate() record without the time to its first token")
@@ -163,17 +162,15 @@ def derive(record: Record, ceilings: Ceilings | None) -> Derived:
     measured = None
     if ceilings is not None and all(op.math in ceilings.gemm_flops_per_s for op in costs[0].operators):
         measured = sequence_bound(costs, ceilings.roofs)
-    bound = sequence_bound(costs, roofs)
-    at_clock = sampled.device_at_card_clock_s(bound.memory_s)
     return Derived(
         record=record,
+        as_run=as_run,
         precision=precision,
         costs=costs,
         roofs=roofs,
-        bound=bound,
+        bound=sequence_bound(costs, roofs),
         ceiling_bound=measured,
         least_s=least_s(costs, roofs, cache_bytes=gpu.l2_bytes if gpu else 0),
         wall_s=median(sampled.wall_s),
-        device_s=median(at_clock) if at_clock else None,
-        device_as_run_s=median(sampled.device_s) if sampled.device_s else None,
+        device_s=median(sampled.device_s) if sampled.device_s else None,
     )

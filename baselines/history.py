@@ -20,14 +20,12 @@ from baselines.verdict import Finding, Status
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """The baseline of a case, where it lies, to be named in a message, and the
-    regime it was taken in: its spread is pooled with that of the same regime.
-    `device_medians_s` are at the card's own clock, of the sessions that have them."""
+    regime it was taken in: its spread is pooled with that of the same regime."""
 
     baseline: Baseline
     place: str
     digest: str | None
     regime: str
-    device_medians_s: tuple[float, ...]
 
 
 def pooled_spreads(suite: Sequence[Stored]) -> dict[str, Spread]:
@@ -39,7 +37,7 @@ def pooled_spreads(suite: Sequence[Stored]) -> dict[str, Spread]:
     """
     spreads: dict[str, list[Spread]] = {}
     for stored in suite:
-        own = own_spread(_logs(stored))
+        own = own_spread(_logs(stored.baseline))
         if own is not None:
             spreads.setdefault(_noise(stored.regime), []).append(own)
     return {noise: spread for noise, found in spreads.items() if (spread := pool(found)) is not None}
@@ -65,14 +63,14 @@ def compare(
             )
         ]
     findings = [*host_work(derived.record.measurement.counts, baseline), _wall(derived, baseline)]
-    logs = _logs(stored)
+    logs = _logs(baseline)
     if derived.device_s is None:
         if logs:
             note = derived.record.measurement.device_note or "it was not measured"
             lost = f"{stored.place} holds device times, this run has none: {note}"
             findings.insert(0, Finding(status=Status.INCOMPARABLE, text=lost))
         return findings
-    if logs and (another := _another_card(derived, stored)):
+    if logs and (another := _another_card(derived, baseline)):
         return [another, *findings]
     least = margin(stored, spreads, policy)
     if least is None:
@@ -84,7 +82,7 @@ def compare(
 def margin(stored: Stored, spreads: Mapping[str, Spread], policy: Policy) -> float | None:
     """How far, in log units, one new session must lie off the mean of the stored ones
     for a change to be claimed. None where they are too few to say."""
-    logs = _logs(stored)
+    logs = _logs(stored.baseline)
     own, pooled = own_spread(logs), spreads.get(_noise(stored.regime))
     if len(logs) < policy.min_sessions or own is None or pooled is None:
         return None
@@ -97,7 +95,7 @@ def _device(derived: Derived, stored: Stored, least: float, policy: Policy) -> l
     GPU's own speed against what it was in them. A GPU that was slower in what binds
     a case excuses it by the share that it was slower, and no more."""
     assert derived.device_s is not None  # noqa: S101 - the caller checked
-    logs = _logs(stored)
+    logs = _logs(stored.baseline)
     mean = math.fsum(logs) / len(logs)
     change = math.log(derived.device_s) - mean
     now, then = text.seconds(derived.device_s), text.seconds(math.exp(mean))
@@ -155,13 +153,13 @@ def other_card(card: str | None, sessions: Iterable[SoftKey]) -> str | None:
     return stored.pop()
 
 
-def _another_card(derived: Derived, stored: Stored) -> Finding | None:
+def _another_card(derived: Derived, baseline: Baseline) -> Finding | None:
     card = derived.record.soft.gpu_uuid
-    other = other_card(card, (session.soft for session in stored.baseline.sessions))
+    other = other_card(card, (session.soft for session in baseline.sessions))
     if other is None:
         return None
     assert derived.device_s is not None  # noqa: S101 - the caller checked
-    then = geometric_mean(stored.device_medians_s)
+    then = geometric_mean(baseline.device_medians_s)
     return Finding(
         status=Status.WARN,
         text=(
@@ -182,8 +180,8 @@ def _wall(derived: Derived, baseline: Baseline) -> Finding:
     )
 
 
-def _logs(stored: Stored) -> list[float]:
-    return [math.log(s) for s in stored.device_medians_s]
+def _logs(baseline: Baseline) -> list[float]:
+    return [math.log(s) for s in baseline.device_medians_s]
 
 
 def _soft_changes(derived: Derived, baseline: Baseline) -> str:

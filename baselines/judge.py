@@ -5,9 +5,9 @@ policy. It reads no files and knows no GPU.
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from analytic import text
+from baselines.card_clock import steps_above
 from baselines.derived import CPU, Derived
 from baselines.expectations import Band, find_band
 from baselines.history import Stored, compare, pooled_spreads
@@ -66,7 +66,7 @@ def judge(
 
 
 def _validity(derived: Derived) -> list[Finding]:
-    reasons = spoilers(derived.record.measurement)
+    reasons = spoilers(derived.as_run.measurement)
     return [Finding(status=Status.INVALID, text="; ".join(reasons))] if reasons else []
 
 
@@ -102,14 +102,15 @@ def _memory(derived: Derived) -> list[Finding]:
 
 
 def _clock(derived: Derived) -> list[Finding]:
-    """A step that ran above the card's own clock is judged at that clock: both times are said."""
-    sampled = derived.record.measurement
-    if derived.device_s is None or derived.device_s == derived.device_as_run_s:
+    """Steps that ran above the card's own clock are judged at that clock: both times are said."""
+    sampled = derived.as_run.measurement
+    if not (fast := steps_above(sampled)) or derived.device_s is None:
         return []
-    clocks = f"{median(sampled.held_clock_mhz or ()):,.0f} MHz, above its {sampled.sm_clock_max_mhz:,} MHz"
+    steps = f"{fast} of {len(sampled.held_clock_mhz or ())} steps"
+    clocks = f"up to {max(sampled.held_clock_mhz or ()):,.0f} MHz where {sampled.sm_clock_max_mhz:,} are the highest"
     said = (
-        f"the SM clock was at {clocks}: device time {text.seconds(derived.device_as_run_s)} there, "
-        f"{text.seconds(derived.device_s)} at the card's own"
+        f"{steps} ran above the card's own clock, at {clocks}: device time {text.seconds(derived.as_run_s)} "
+        f"as run, {text.seconds(derived.device_s)} at the card's own"
     )
     return [Finding(status=Status.PASS, text=said)]
 

@@ -105,13 +105,10 @@ def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
 def _stored(baseline: Baseline, path: Path, like: Derived) -> Stored:
     """A baseline with the regime it was taken in, by the model and roofs of `like`."""
     case = Case.parse(baseline.case, model=baseline.model)
-    bound = case_bound(like.record.model, case, like.roofs)
-    medians_s = baseline.device_medians_s(bound.memory_s)
-    host_share = 1 - median(medians_s) / median(baseline.wall_medians_s) if medians_s else None
+    limiter = case_bound(like.record.model, case, like.roofs).limiter
+    host_share = None
+    if baseline.device_medians_s:
+        host_share = 1 - median(baseline.device_medians_s) / median(baseline.wall_medians_s)
     return Stored(
-        baseline=baseline,
-        place=str(path),
-        digest=digest(path),
-        regime=regime_of(bound.limiter, host_share),
-        device_medians_s=medians_s,
+        baseline=baseline, place=str(path), digest=digest(path), regime=regime_of(limiter, host_share)
     )

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analytic import Case, Ceilings, ModelSpec, SpecError
-from baselines.card_clock import at_card_clock
 
 # The schema of records, run files and baselines, with its history. A file of an
 # older one is upgraded where it is read (upgrades.py), one of a newer is refused.
@@ -223,14 +222,6 @@ class Measurement:
     def sm_clock_max_mhz(self) -> int | None:
         """The highest that the GPU is said to have; None where nobody says."""
         return self.conditions.sm_clock_max_mhz if self.conditions else None
-
-    def device_at_card_clock_s(self, memory_s: float) -> tuple[float, ...] | None:
-        """`device_s` at the card's own clock; `memory_s` of a step are memory's alone."""
-        if self.device_s is None:
-            return None
-        return at_card_clock(
-            self.device_s, self.held_clock_mhz, max_mhz=self.sm_clock_max_mhz, memory_s=memory_s
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from statistics import median
 
 from analytic import text
 from baselines.codec import FormatError
-from baselines.derived import streamed_s
 from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store, baseline_of
@@ -113,7 +112,7 @@ def store_sessions(store: Store, runs: Sequence[RunFolder], *, command: str) -> 
     """Replaces the baselines of every case in `runs`; all stored files and all
     new sessions are checked before the first is written.
 
-    Raises RefreshError and FormatError; a damaged file is never overwritten.
+    Raises RefreshError, FormatError and SpecError; a damaged file is never overwritten.
     """
     by_case = collect(runs)
     old = {case_id: store.load(records[0]) for case_id, records in by_case.items()}
@@ -126,18 +125,17 @@ def store_sessions(store: Store, runs: Sequence[RunFolder], *, command: str) -> 
         new = store.load(records[0])
         if new is None:
             raise FormatError(f"{path}: gone as soon as it was written")
-        memory_s = streamed_s(records[0])
-        changes.append(_change(case_id, path, old[case_id], new, memory_s=memory_s))
+        changes.append(_change(case_id, path, old[case_id], new))
     return changes
 
 
-def _change(case_id: str, path: Path, old: Baseline | None, new: Baseline, *, memory_s: float) -> Change:
+def _change(case_id: str, path: Path, old: Baseline | None, new: Baseline) -> Change:
     return Change(
         case=case_id,
         path=path,
         sessions=len(new.sessions),
-        old_device_s=_median(old.device_medians_s(memory_s)) if old else None,
-        new_device_s=_median(new.device_medians_s(memory_s)),
+        old_device_s=_median(old.device_medians_s) if old else None,
+        new_device_s=_median(new.device_medians_s),
         old_wall_s=_median(old.wall_medians_s) if old else None,
         new_wall_s=median(new.wall_medians_s),
     )

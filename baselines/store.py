@@ -10,24 +10,15 @@ from analytic import Case, Ceilings, SpecError
 from baselines import codec
 from baselines.card_clock import at_card_clock
 from baselines.codec import FormatError
-from baselines.record import (
-    SCHEMA,
-    Counts,
-    HardKey,
-    KernelTime,
-    Record,
-    SoftKey,
-    require_clocks,
-    require_times,
-)
+from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Record, SoftKey, require_times
 
 DEFAULT_STORE = Path("baselines") / "data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One fresh process's samples of a case, in seconds, the SM clocks that its steps
-    were held at, its counts, and what the machine reached in it."""
+    """One fresh process's samples of a case, in seconds, device times at the card's own
+    clock (card_clock.py); its counts, and what the machine reached in it."""
 
     run: str
     started: str
@@ -35,28 +26,20 @@ class Session:
     soft: SoftKey
     wall_s: tuple[float, ...]
     device_s: tuple[float, ...] | None
-    held_clock_mhz: tuple[float, ...] | None
-    sm_clock_max_mhz: int | None
     counts: Counts | None
     ceilings: Ceilings | None
 
     def __post_init__(self) -> None:
         require_times("wall_s", self.wall_s)
         require_times("device_s", self.device_s)
-        require_clocks(self.held_clock_mhz, self.device_s)
 
     @property
     def wall_median_s(self) -> float:
         return median(self.wall_s)
 
-    def device_median_s(self, memory_s: float) -> float | None:
-        """At the card's own clock; `memory_s` of a step are memory's alone (card_clock.py)."""
-        if not self.device_s:
-            return None
-        at_clock = at_card_clock(
-            self.device_s, self.held_clock_mhz, max_mhz=self.sm_clock_max_mhz, memory_s=memory_s
-        )
-        return median(at_clock)
+    @property
+    def device_median_s(self) -> float | None:
+        return median(self.device_s) if self.device_s else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +67,9 @@ class Baseline:
                     f"{len(kernel.device_s)} times of {kernel.name[:40]!r} in {len(self.sessions)} sessions"
                 )
 
-    def device_medians_s(self, memory_s: float) -> tuple[float, ...]:
-        """Of the sessions that have device times (Session.device_median_s)."""
-        medians = (s.device_median_s(memory_s) for s in self.sessions)
-        return tuple(m for m in medians if m is not None)
+    @property
+    def device_medians_s(self) -> tuple[float, ...]:
+        return tuple(s.device_median_s for s in self.sessions if s.device_median_s is not None)
 
     @property
     def wall_medians_s(self) -> tuple[float, ...]:
@@ -102,8 +84,6 @@ def session_of(record: Record) -> Session:
         soft=record.soft,
         wall_s=record.measurement.wall_s,
         device_s=record.measurement.device_s,
-        held_clock_mhz=record.measurement.held_clock_mhz,
-        sm_clock_max_mhz=record.measurement.sm_clock_max_mhz,
         counts=record.measurement.counts,
         ceilings=record.ceilings,
     )
@@ -112,8 +92,10 @@ def session_of(record: Record) -> Session:
 def baseline_of(records: Sequence[Record], *, written: str, command: str) -> Baseline:
     """A baseline from one record per session.
 
-    Raises FormatError where the sessions are not of one case under one hard key.
+    Raises FormatError where the sessions are not of one case under one hard key, and
+    SpecError as at_card_clock does.
     """
+    records = [at_card_clock(record) for record in records]
     first = records[0]
     for record in records:
         if (record.case.id, record.hard) != (first.case.id, first.hard):

@@ -40,8 +40,7 @@ def _to_2(kind: type, data: Json) -> Json:
     if isinstance(data.get("model"), dict):
         changed["model"] = _nested_mistral(data["model"])
     if isinstance(data.get("ceilings"), dict):
-        if "launch_gap_s" in data["ceilings"]:
-            raise SpecError(".ceilings.launch_gap_s: no such field in schema 1")
+        _refuse(data["ceilings"], ("launch_gap_s",), ".ceilings", schema=1)
         changed["ceilings"] = {**data["ceilings"], "launch_gap_s": None}
     return changed
 
@@ -65,7 +64,7 @@ def _to_3(kind: type, data: Json) -> Json:
         return _baseline_3(data)
     changed = dict(data)
     if kind.__name__ == "RunInfo":
-        _refuse_3(data, ("spent_s",), "")
+        _refuse(data, ("spent_s",), "", schema=2)
         changed["spent_s"] = {}
     if kind is not Record:
         return changed
@@ -78,7 +77,7 @@ def _to_3(kind: type, data: Json) -> Json:
 
 
 def _measurement_3(old: Json) -> Json:
-    _refuse_3(old, (*_ADDED_3, "conditions"), ".measurement")
+    _refuse(old, (*_ADDED_3, "conditions"), ".measurement", schema=2)
     for name in ("state_before", "state_after", "operators"):
         if name not in old:
             raise SpecError(f".measurement.{name}: missing")
@@ -107,25 +106,26 @@ def _measurement_3(old: Json) -> Json:
 
 
 def _ceilings_3(old: Json, where: str) -> Json:
-    _refuse_3(old, ("event_resolution_s",), where)
+    _refuse(old, ("event_resolution_s",), where, schema=2)
     return {**old, "event_resolution_s": None}
 
 
 def _baseline_3(old: Json) -> Json:
-    _refuse_3(old, ("kernels",), "")
+    _refuse(old, ("kernels",), "", schema=2)
     changed = {**old, "kernels": None}
     sessions = old.get("sessions")
     if isinstance(sessions, list) and all(isinstance(s, dict) for s in sessions):
         for number, session in enumerate(sessions):
-            _refuse_3(session, ("counts", "ceilings"), f".sessions[{number}]")
+            _refuse(session, ("counts", "ceilings"), f".sessions[{number}]", schema=2)
         changed["sessions"] = [{**session, "counts": None, "ceilings": None} for session in sessions]
     return changed
 
 
-def _refuse_3(old: Json, names: Iterable[str], where: str) -> None:
+def _refuse(old: Json, names: Iterable[str], where: str, *, schema: int) -> None:
+    """Fields that `schema` did not have."""
     for name in names:
         if name in old:
-            raise SpecError(f"{where}.{name}: no such field in schema 2")
+            raise SpecError(f"{where}.{name}: no such field in schema {schema}")
 
 
 def _to_4(kind: type, data: Json) -> Json:
@@ -134,40 +134,23 @@ def _to_4(kind: type, data: Json) -> Json:
     measurement = data.get("measurement")
     if kind is not Record or not isinstance(measurement, dict):
         return data
-    if "hold_s" in measurement:
-        raise SpecError(".measurement.hold_s: no such field in schema 3")
+    _refuse(measurement, ("hold_s",), ".measurement", schema=3)
     return {**data, "measurement": {**measurement, "hold_s": None}}
 
 
 def _to_5(kind: type, data: Json) -> Json:
-    """Measurements, and the sessions of a baseline, with the SM clock that the device
-    was held at and the highest it is said to have."""
-    if kind.__name__ == "Baseline":
-        return _baseline_5(data)
+    """Measurements with the SM clock that the device was held at, and conditions with
+    the highest it is said to have."""
     measurement = data.get("measurement")
     if kind is not Record or not isinstance(measurement, dict):
         return data
-    if "held_clock_mhz" in measurement:
-        raise SpecError(".measurement.held_clock_mhz: no such field in schema 4")
+    _refuse(measurement, ("held_clock_mhz",), ".measurement", schema=4)
     changed = {**measurement, "held_clock_mhz": None}
     conditions = measurement.get("conditions")
     if isinstance(conditions, dict):
-        if "sm_clock_max_mhz" in conditions:
-            raise SpecError(".measurement.conditions.sm_clock_max_mhz: no such field in schema 4")
+        _refuse(conditions, ("sm_clock_max_mhz",), ".measurement.conditions", schema=4)
         changed["conditions"] = {**conditions, "sm_clock_max_mhz": None}
     return {**data, "measurement": changed}
-
-
-def _baseline_5(old: Json) -> Json:
-    sessions = old.get("sessions")
-    if not isinstance(sessions, list) or not all(isinstance(s, dict) for s in sessions):
-        return old
-    added = ("held_clock_mhz", "sm_clock_max_mhz")
-    for number, session in enumerate(sessions):
-        for name in added:
-            if name in session:
-                raise SpecError(f".sessions[{number}].{name}: no such field in schema 4")
-    return {**old, "sessions": [{**session, **dict.fromkeys(added)} for session in sessions]}
 
 
 _STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}

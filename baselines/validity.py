@@ -4,6 +4,7 @@ A power cap spoils nothing, for during prefill it is normal: it is told as a sha
 """
 
 from analytic import text
+from baselines.card_clock import BEYOND, beyond
 from baselines.record import Conditions, Measurement
 
 # Reasons for a lower clock under which a time says nothing about the code: those
@@ -31,7 +32,7 @@ def passing_spoilers(measurement: Measurement) -> tuple[str, ...]:
     seen = measurement.conditions
     if seen is None:
         return ()
-    return (*_slowed(seen), *_foreign(seen), *_memory_clock(seen))
+    return (*_slowed(seen), *_foreign(seen), *_memory_clock(seen), *_sm_clock(measurement))
 
 
 def power_capped_share(conditions: Conditions) -> float | None:
@@ -82,6 +83,16 @@ def _slowed(seen: Conditions) -> list[str]:
 
 def _foreign(seen: Conditions) -> list[str]:
     return [f"others used the GPU: {', '.join(seen.foreign)}"] if seen.foreign else []
+
+
+def _sm_clock(measurement: Measurement) -> list[str]:
+    highest, clocks = measurement.sm_clock_max_mhz, measurement.held_clock_mhz or ()
+    odd = [clock for clock in clocks if beyond(clock, highest)]
+    if not odd:
+        return []
+    seen = f"the SM clock was measured at {max(odd):,.0f} MHz in {len(odd)} of {len(clocks)} steps"
+    allowed = text.percent(BEYOND, digits=0)
+    return [f"{seen}; {highest:,} MHz are its highest, and up to {allowed} more may be"]
 
 
 def _memory_clock(seen: Conditions) -> list[str]:

@@ -81,9 +81,6 @@ class Device(Protocol):
     def sm_clock_mhz(self) -> int | None:
         """The clock at this moment, as it is set; cheap."""
 
-    def sm_clock_max_mhz(self) -> int | None:
-        """The highest that it is said to have."""
-
     def hold(self, seconds: float) -> Spin | None:
         """Keeps the device busy for about so long with nothing, without waiting for
         it; None where it is not held."""
@@ -170,18 +167,13 @@ class CudaDevice:
     def sm_clock_mhz(self) -> int | None:
         return self.nvml.sm_clock_mhz()
 
-    def sm_clock_max_mhz(self) -> int | None:
-        return self.nvml.sm_clock_max_mhz()
-
     def hold(self, seconds: float) -> Spin | None:
         if seconds <= 0:
             return None
         cycles = int(min(seconds, CLOCKED_S) * self._cycles_per_s())
-        before = int(seconds * self._cycles_per_s()) - cycles
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
         # Torch's own kernel that spins for a number of clock cycles.
-        if before > 0:
-            self._cuda._sleep(before)
+        self._cuda._sleep(int(seconds * self._cycles_per_s()) - cycles)
         start.record()
         self._cuda._sleep(cycles)
         end.record()
@@ -234,9 +226,6 @@ class CpuDevice:
         return None
 
     def sm_clock_mhz(self) -> None:
-        return None
-
-    def sm_clock_max_mhz(self) -> None:
         return None
 
     def hold(self, seconds: float) -> None:

@@ -20,6 +20,7 @@ from analytic import Case, Ceilings, Phase, SpecError, find_gpu, find_precision,
 from analytic.estimate import Estimate, estimate
 from analytic.passes import case_pass
 from analytic.small_file import read_small
+from baselines.card_clock import at_card_clock
 from baselines.codec import FormatError
 from baselines.record import Record
 from baselines.run import RunFolder
@@ -126,7 +127,9 @@ def _report(table: Path) -> int:
 
 def rows_of(run: RunFolder) -> list[Seen]:
     """The single passes of a run on a GPU, whose device time is known."""
-    rows = [_seen(record) for record in run.records() if record.case.phase is not Phase.GENERATE]
+    rows = [
+        _seen(at_card_clock(record)) for record in run.records() if record.case.phase is not Phase.GENERATE
+    ]
     found = [row for row in rows if row is not None]
     if not found:
         raise SpecError(f"{run!r} holds no pass with a device time")

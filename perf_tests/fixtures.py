@@ -227,7 +227,7 @@ def _tell(request: pytest.FixtureRequest, record: Record, bound: Bound) -> None:
     from baselines.derived import derive
 
     derived = derive(record, record.ceilings)
-    sampled = record.measurement
+    sampled = derived.record.measurement
     request.getfixturevalue("benchmark").extra_info.update(
         case=record.case.id,
         model=record.case.model,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from analytic import text
-from baselines.card_clock import above
+from baselines.card_clock import steps_above
 from baselines.derived import Derived
 from baselines.record import Counts, Measurement
 from baselines.validity import power_capped_share
@@ -41,11 +41,13 @@ def _held(measurement: Measurement) -> str | None:
 
 
 def _held_clock(measurement: Measurement) -> str | None:
-    if not measurement.held_clock_mhz:
+    """The median, and how many steps ran above the card's own."""
+    clocks = measurement.held_clock_mhz
+    if not clocks:
         return None
-    clock = median(measurement.held_clock_mhz)
-    most = measurement.sm_clock_max_mhz
-    return f"{clock:,.0f} MHz" + (f", above its {most:,} MHz" if above(clock, most) else "")
+    fast = steps_above(measurement)
+    too_fast = f", {fast} of {len(clocks)} above {measurement.sm_clock_max_mhz:,} MHz" if fast else ""
+    return f"{median(clocks):,.0f} MHz{too_fast}"
 
 
 def _capped(measurement: Measurement) -> str | None:
@@ -71,7 +73,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Measurement], str | None]], ...] = (
 
 def counts_table(derived: Sequence[Derived]) -> str:
     """One row a case; without the columns, and the cases, of which nothing is known."""
-    cells = {d.record.case.id: [cell(d.record.measurement) for _, cell in _COLUMNS] for d in derived}
+    cells = {d.record.case.id: [cell(d.as_run.measurement) for _, cell in _COLUMNS] for d in derived}
     known = [i for i in range(len(_COLUMNS)) if any(row[i] is not None for row in cells.values())]
     rows = [
         (code(case_id), *(row[i] or "–" for i in known))

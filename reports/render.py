@@ -65,7 +65,8 @@ def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None =
 
 
 def frame(derived: Sequence[Derived], verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """One line a record, in SI units, medians of the samples: for spreadsheets."""
+    """One line a record, in SI units, medians of the samples: for spreadsheets. Device
+    time is at the card's own clock, and as it ran."""
     status = {v.case: v.status.value for v in verdicts}
     rows = pd.DataFrame([_row(d) for d in derived])
     rows["status"] = [status.get(d.record.case.id, NOT_JUDGED) for d in derived]
@@ -96,6 +97,7 @@ def _row(derived: Derived) -> dict[str, object]:
         "serial_s": bound.serial_s,
         "ceiling_lower_s": None if measured is None else measured.lower_s,
         "device_s": derived.device_s,
+        "device_as_run_s": derived.as_run_s,
         "wall_s": derived.wall_s,
         "device_fraction": derived.device_fraction,
         "wall_fraction": derived.wall_fraction,

@@ -50,7 +50,7 @@ def waterfall(derived: Derived) -> Waterfall:
         case_id=derived.record.case.id,
         bound_s=derived.bound.lower_s,
         ceiling_s=None if measured is None else measured.lower_s,
-        device_s=derived.device_s,
+        device_s=derived.as_run_s,
         wall_s=derived.wall_s,
         back_to_back_s=median(bursts) if bursts else None,
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from analytic import Case, Phase, SpecError, text
+from baselines.card_clock import steps_above
 from baselines.codec import FormatError, write_text
 from baselines.policy import POLICY
 from baselines.record import Record
@@ -47,7 +48,7 @@ class Same:
     """One case over fresh processes: medians in seconds, one a process, in their
     order. `device_s` is at the card's own clock, which the gate judges, `as_run_s` as
     it was measured, `clock_mhz` the SM clock meanwhile, None where it was not
-    measured. `unequal` names the counts that processes disagree on. `verdicts` are of
+    measured; `steps_above` how many steps ran above the card's own. `unequal` names the counts that processes disagree on. `verdicts` are of
     each process against all others; empty where these are too few to judge. `limit`
     is the relative change that the gate would claim against all of them."""
 
@@ -55,6 +56,7 @@ class Same:
     device_s: tuple[float, ...]
     as_run_s: tuple[float, ...]
     clock_mhz: tuple[float | None, ...]
+    steps_above: tuple[int, ...]
     wall_s: tuple[float, ...]
     cards: int
     unequal: tuple[str, ...]
@@ -71,10 +73,8 @@ class Same:
 
     @property
     def above_clock(self) -> int | None:
-        """Processes whose steps ran above the card's own clock; None where none was measured."""
-        if not any(self.clock_mhz):
-            return None
-        return sum(at != as_run for at, as_run in zip(self.device_s, self.as_run_s, strict=True))
+        """Processes in which a step ran above the card's own clock; None where no clock was measured."""
+        return sum(map(bool, self.steps_above)) if any(self.clock_mhz) else None
 
     @property
     def wall_cv(self) -> float:
@@ -124,6 +124,7 @@ def same(sessions: Sessions, *, least: int = 2) -> list[Same]:
             device_s=tuple(device_s(r) for r in records),
             as_run_s=tuple(median(r.measurement.device_s or ()) for r in records),
             clock_mhz=tuple(_clock_mhz(r) for r in records),
+            steps_above=tuple(steps_above(r.measurement) for r in records),
             wall_s=tuple(median(r.measurement.wall_s) for r in records),
             cards=len({r.soft.gpu_uuid for r in records}),
             unequal=tuple(name for name in COUNTS if len({count(r, name) for r in records}) > 1),
@@ -200,6 +201,7 @@ def as_csv(found: Sequence[Same]) -> str:
             "device_s",
             "as_run_s",
             "clock_mhz",
+            "steps_above",
             "wall_s",
             "by_its_time",
             "device_cv",
@@ -217,7 +219,7 @@ def as_csv(found: Sequence[Same]) -> str:
             " ".join(one.unequal),
         )
         clocks = ["" if clock is None else clock for clock in one.clock_mhz]
-        of_process = zip(one.device_s, one.as_run_s, clocks, one.wall_s, claims, strict=True)
+        of_process = zip(one.device_s, one.as_run_s, clocks, one.steps_above, one.wall_s, claims, strict=True)
         for number, values in enumerate(of_process, start=1):
             writer.writerow((one.case.id, number, *values, *of_case))
     return out.getvalue()

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from analytic import SpecError
-from baselines.derived import streamed_s
+from baselines.card_clock import at_card_clock
 from baselines.history import other_card
 from baselines.judging import judge_folder, margins
 from baselines.record import Record
@@ -47,8 +47,8 @@ def said(status: Status) -> str:
 
 
 def device_s(record: Record) -> float:
-    """The median that the gate judges. Raises SpecError for a record without a device time."""
-    times = record.measurement.device_at_card_clock_s(streamed_s(record))
+    """The median, at the card's own clock. Raises SpecError for a record without a device time."""
+    times = at_card_clock(record).measurement.device_s
     if times is None:
         raise SpecError(
             f"{record.case.id} of run {record.run} has no device time: {record.measurement.device_note}"

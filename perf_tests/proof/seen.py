@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 
 from analytic import SpecError
 from baselines.attribution import Moved, explain
+from baselines.card_clock import at_card_clock
 from baselines.host_work import host_work, overstepped
 from baselines.record import Record
 from baselines.store import baseline_of, session_kernels
@@ -61,6 +62,8 @@ def see(
     for record in records:
         if record.case.id not in sessions:
             raise SpecError(f"{slowdown}: no baseline session measured {record.case.id}")
+    records = [at_card_clock(record) for record in records]
+    sessions = {case: [at_card_clock(r) for r in of_case] for case, of_case in sessions.items()}
     stripped = {case: [device_alone(r) for r in of_case] for case, of_case in sessions.items()}
     times, least = statuses(map(device_alone, records), stripped), limits(stripped)
     return [

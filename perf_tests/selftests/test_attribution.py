@@ -265,11 +265,7 @@ class TestVerdictText:
         assert movers(one(now), baseline(0.0078, then)) == ""
 
     def test_a_regression_is_explained(self) -> None:
-        then = baseline(0.0078, THEN)
-        medians_s = then.device_medians_s(0.0)
-        stored = Stored(
-            baseline=then, place="b.json", digest=None, regime="launch", device_medians_s=medians_s
-        )
+        stored = Stored(baseline=baseline(0.0078, THEN), place="b.json", digest=None, regime="launch")
         spreads = {"steady": Spread(sd=0.001, df=8)}
         slower = replace(one(self.NOW), device_s=0.0082)
         finding = next(f for f in compare(slower, stored, spreads, POLICY) if f.status is Status.REGRESSED)

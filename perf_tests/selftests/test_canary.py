@@ -121,13 +121,7 @@ def verdict(measured: Record, *, session_ceilings: Mapping[int, Ceilings] | None
         for i, f in enumerate(FACTORS)
     ]
     baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
-    stored = Stored(
-        baseline=baseline,
-        place="the/store.json",
-        digest=None,
-        regime="launch",
-        device_medians_s=baseline.device_medians_s(0.0),
-    )
+    stored = Stored(baseline=baseline, place="the/store.json", digest=None, regime="launch")
     (found,) = judge(
         derive_run((measured,)), stored={DECODE: stored}, damaged={}, suite=(stored,), bands=(), policy=POLICY
     )
@@ -196,13 +190,7 @@ class TestVerdict:
             for i, f in enumerate(FACTORS)
         ]
         baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
-        stored = Stored(
-            baseline=baseline,
-            place="the/store.json",
-            digest=None,
-            regime="memory",
-            device_medians_s=baseline.device_medians_s(0.0),
-        )
+        stored = Stored(baseline=baseline, place="the/store.json", digest=None, regime="memory")
         (found,) = judge(
             derive_run((measured,)),
             stored={measured.case.id: stored},

@@ -212,7 +212,7 @@ def test_the_device_is_held_for_cycles_at_the_rate_that_was_timed(monkeypatch: p
 
     calls.clear()
     device.hold(CLOCKED_S / 2)
-    assert calls == ["record", f"spin {int(CLOCKED_S / 2 * hertz)}", "record"]
+    assert calls == ["spin 0", "record", f"spin {int(CLOCKED_S / 2 * hertz)}", "record"]
 
 
 def test_a_hold_tells_the_clock_that_it_spun_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,19 @@ class TestWaterfall:
         whole = levels.bound_s + levels.ceilings_s + levels.kernels_s + levels.host_s
         assert whole == pytest.approx(levels.wall_s)
 
+    def test_a_step_above_the_cards_clock_is_shown_as_it_ran(self) -> None:
+        """For the wall around it ran there too."""
+        above = replace(
+            DECODE.measurement,
+            held_clock_mhz=(1.01 * 1980,) * len(DECODE.measurement.device_s or ()),
+            conditions=conditions(),
+        )
+        (one,) = derived([replace(DECODE, measurement=above)])
+
+        assert one.device_s is not None
+        assert one.device_s > 0.0078
+        assert waterfall(one).host_s == pytest.approx(0.020 - 0.0078)
+
     def test_a_row_says_each_step_with_its_share(self) -> None:
         """14.289 GB at 3350 GB/s, and at 89 % of that."""
         said = row(waterfalls(derived([DECODE])), "`decode-b1-c512-fp16-eager`")
@@ -518,8 +531,8 @@ class TestCounts:
     @pytest.mark.parametrize(
         ("clocks", "most", "cell"),
         [
-            ((1979.6, 1979.4, 1994.7), 1980, "1,980 MHz"),
-            ((1979.6, 1994.8, 1994.6), 1980, "1,995 MHz, above its 1,980 MHz"),
+            ((1979.6, 1979.4, 1994.7), 1980, "1,980 MHz, 1 of 3 above 1,980 MHz"),
+            ((1979.6, 1994.8, 1994.6), 1980, "1,995 MHz, 2 of 3 above 1,980 MHz"),
             ((1410.2, 1605.0, 1530.4), 1980, "1,530 MHz"),
         ],
     )

@@ -77,7 +77,7 @@ class TestStored:
         ]
         loaded = Store(store).load(record(DECODE))
         assert loaded is not None
-        assert loaded.device_medians_s(0.0) == pytest.approx((0.008, 0.00801, 0.00802, 0.00803, 0.00804))
+        assert loaded.device_medians_s == pytest.approx((0.008, 0.00801, 0.00802, 0.00803, 0.00804))
         assert [s.run for s in loaded.sessions] == [f"run-{i}" for i in range(5)]
         assert loaded.command.startswith("python -m baselines refresh --from ")
         assert str(tmp_path / "run-4") in loaded.command
