@@ -36,9 +36,9 @@ class Derived:
     """A record beside its bound. Times are medians, in seconds.
 
     `record` is at the card's own clock (card_clock.py), `as_run` as it was stored;
-    they differ where a step ran above that clock. `bound` is under the machine's roofs (a GPU's datasheet; a CPU's measured
-    ceilings), `ceiling_bound` under what was measured today. For generate(),
-    times and bound are those of the whole call.
+    they differ where a step ran above that clock. `bound` is under the machine's
+    roofs (a GPU's datasheet; a CPU's measured ceilings), `ceiling_bound` under what
+    was measured today. For generate(), times and bound are those of the whole call.
     """
 
     record: Record

@@ -48,9 +48,10 @@ class Same:
     """One case over fresh processes: medians in seconds, one a process, in their
     order. `device_s` is at the card's own clock, which the gate judges, `as_run_s` as
     it was measured, `clock_mhz` the SM clock meanwhile, None where it was not
-    measured; `steps_above` how many steps ran above the card's own. `unequal` names the counts that processes disagree on. `verdicts` are of
-    each process against all others; empty where these are too few to judge. `limit`
-    is the relative change that the gate would claim against all of them."""
+    measured; `steps_above` how many steps ran above the card's own. `unequal` names
+    the counts that processes disagree on. `verdicts` are of each process against all
+    others; empty where these are too few to judge. `limit` is the relative change
+    that the gate would claim against all of them."""
 
     case: Case
     device_s: tuple[float, ...]
