@@ -1,0 +1,83 @@
+"""A decode step beside its stored sessions, and the verdict that it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from baselines.expectations import Band
+from baselines.history import Stored
+from baselines.judge import judge
+from baselines.judging import derive_run
+from baselines.policy import POLICY, Policy
+from baselines.record import Record
+from baselines.store import baseline_of
+from baselines.verdict import Verdict
+from perf_tests.selftests.records import record
+
+DECODE = "decode-b1-c512-fp16-eager"
+PLACE = "store/h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"
+
+# The bound of the decode step is 4.265 ms: 7.8 ms are 0.547 of it.
+DEVICE_S = 0.0078
+BAND = Band(
+    gpu="h100-sxm",
+    model="mistral-7b-*",
+    cases="*",
+    metric="lower_s/device_s",
+    low=0.47,
+    high=0.62,
+    reason="streams at 80 %",
+    source="a test",
+)
+CPU_BAND = replace(BAND, gpu="cpu", model="mistral-cpu-140m", metric="lower_s/wall_s", low=0.02, high=1.5)
+BANDS = (BAND, CPU_BAND)
+
+
+def decode(device_s: float | None = DEVICE_S, **changed: object) -> Record:
+    return record(DECODE, device_s=device_s, **changed)  # type: ignore[arg-type]
+
+
+def history(
+    like: Record,
+    *,
+    factors: Sequence[float] = (0.998, 0.999, 1.0, 1.001, 1.002),
+    place: str = PLACE,
+    regime: str = "launch",
+) -> Stored:
+    """Sessions of `like` whose device times differ by `factors`."""
+    sampled = like.measurement
+    sessions = [
+        replace(
+            like,
+            run=f"run-{i}",
+            measurement=replace(
+                sampled, device_s=None if sampled.device_s is None else tuple(s * f for s in sampled.device_s)
+            ),
+        )
+        for i, f in enumerate(factors)
+    ]
+    baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
+    return Stored(baseline=baseline, place=place, digest="d" * 16, regime=regime)
+
+
+STORED = history(decode())
+
+
+def verdict_of(
+    measured: Record,
+    stored: Stored | None = STORED,
+    *,
+    damaged: Mapping[str, str] | None = None,
+    bands: Sequence[Band] = BANDS,
+    policy: Policy = POLICY,
+) -> Verdict:
+    case_id = measured.case.id
+    (verdict,) = judge(
+        derive_run((measured,)),
+        stored={case_id: stored} if stored else {},
+        damaged=damaged or {},
+        suite=(stored,) if stored else (),
+        bands=bands,
+        policy=policy,
+    )
+    assert verdict.case == case_id
+    return verdict
