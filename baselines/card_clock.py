@@ -59,9 +59,7 @@ def at_card_clock(record: Record) -> Record:
         return record
     memory_s = streamed_s(record)
     scales = [
-        _scale(device_s, clock / highest, memory_s)
-        if above(clock, highest) and not beyond(clock, highest)
-        else 1.0
+        _scale(device_s, memory_s, clock, highest)
         for device_s, clock in zip(sampled.device_s, clocks, strict=True)
     ]
     kernels = sampled.kernels
@@ -76,9 +74,11 @@ def at_card_clock(record: Record) -> Record:
     )
 
 
-def _scale(device_s: float, gain: float, memory_s: float) -> float:
-    """What a step takes at the highest clock by what it took, `gain` times as fast."""
-    return (memory_s + (device_s - memory_s) * gain) / device_s if device_s > memory_s else 1.0
+def _scale(device_s: float, memory_s: float, clock_mhz: float, highest_mhz: int) -> float:
+    """What a step takes at the highest clock, as a multiple of what it took."""
+    if device_s <= memory_s or not above(clock_mhz, highest_mhz) or beyond(clock_mhz, highest_mhz):
+        return 1.0
+    return (memory_s + (device_s - memory_s) * clock_mhz / highest_mhz) / device_s
 
 
 def _scaled(times_s: Sequence[float], scales: Sequence[float]) -> tuple[float, ...]:

@@ -131,8 +131,8 @@ def _refuse(old: Json, names: Iterable[str], where: str, *, schema: int) -> None
 def _to_4(kind: type, data: Json) -> Json:
     """Measurements with the time for which the device was held: in schema 3 some were,
     for a time that nobody wrote down."""
-    measurement = data.get("measurement")
-    if kind is not Record or not isinstance(measurement, dict):
+    measurement = _measurement(kind, data)
+    if measurement is None:
         return data
     _refuse(measurement, ("hold_s",), ".measurement", schema=3)
     return {**data, "measurement": {**measurement, "hold_s": None}}
@@ -141,8 +141,8 @@ def _to_4(kind: type, data: Json) -> Json:
 def _to_5(kind: type, data: Json) -> Json:
     """Measurements with the SM clock that the device was held at, and conditions with
     the highest it is said to have."""
-    measurement = data.get("measurement")
-    if kind is not Record or not isinstance(measurement, dict):
+    measurement = _measurement(kind, data)
+    if measurement is None:
         return data
     _refuse(measurement, ("held_clock_mhz",), ".measurement", schema=4)
     changed = {**measurement, "held_clock_mhz": None}
@@ -151,6 +151,12 @@ def _to_5(kind: type, data: Json) -> Json:
         _refuse(conditions, ("sm_clock_max_mhz",), ".measurement.conditions", schema=4)
         changed["conditions"] = {**conditions, "sm_clock_max_mhz": None}
     return {**data, "measurement": changed}
+
+
+def _measurement(kind: type, data: Json) -> Json | None:
+    """A record's; None of what is no object, which is refused with all other fields."""
+    measurement = data.get("measurement")
+    return measurement if kind is Record and isinstance(measurement, dict) else None
 
 
 _STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}

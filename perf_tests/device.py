@@ -170,14 +170,15 @@ class CudaDevice:
     def hold(self, seconds: float) -> Spin | None:
         if seconds <= 0:
             return None
-        cycles = int(min(seconds, CLOCKED_S) * self._cycles_per_s())
+        cycles_per_s = self._cycles_per_s()
+        clocked = int(min(seconds, CLOCKED_S) * cycles_per_s)
         start, end = (self._cuda.Event(enable_timing=True) for _ in range(2))
         # Torch's own kernel that spins for a number of clock cycles.
-        self._cuda._sleep(int(seconds * self._cycles_per_s()) - cycles)
+        self._cuda._sleep(int(seconds * cycles_per_s) - clocked)
         start.record()
-        self._cuda._sleep(cycles)
+        self._cuda._sleep(clocked)
         end.record()
-        return Spin(cycles=cycles, start=start, end=end)
+        return Spin(cycles=clocked, start=start, end=end)
 
     def _cycles_per_s(self) -> float:
         """The rate at which that kernel counts, measured once."""
