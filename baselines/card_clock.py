@@ -1,9 +1,10 @@
 """A record as its GPU would have run it at the highest SM clock that NVML reports for it.
 
 NVML tells the clock that is asked for. An H100 runs, for a step or for many seconds, a
-notch of 15 MHz or two above the highest that NVML reports, and NVML goes on to report
-the highest: seen by timing the kernel that holds the device back before a step, which
-spins for a known number of cycles. Fresh processes of the same code differ by the notch.
+notch of 15 MHz or two (once five) above the highest that NVML reports, and NVML goes on
+to report the highest: seen by timing the kernel that holds the device back before a
+step, which spins for a known number of cycles. Fresh processes of the same code differ
+by the notch.
 
 What a step must stream from memory takes as long at any SM clock, all else follows it:
 t = memory_s + (device_s - memory_s) · clock / highest, with memory_s by the datasheet's
