@@ -20,6 +20,7 @@ high = 1
 reason = "streams"
 source = "a test"
 """
+SCALING = lane_cases("gpu", file=Path(__file__).parents[1] / "scaling_cases.toml")
 DECODE = Case.parse("decode-b1-c512-fp16-eager", model="mistral-7b-v0.1")
 
 
@@ -52,16 +53,22 @@ class TestShipped:
         assert len(covering) == count
         assert {case: found for case, found in covering.items() if len(found) != 1} == {}
 
+    def test_every_scaling_case_has_exactly_one_band_on_an_h100(self) -> None:
+        covering = {c.id: [b.cases for b in bands() if b.covers("h100-sxm", c)] for c in SCALING}
+
+        assert len(covering) == 21
+        assert {case: found for case, found in covering.items() if len(found) != 1} == {}
+
     def test_no_band_of_the_lanes_gpus_is_idle(self) -> None:
-        """Each covers a default case: a pattern with a slip in it covers none."""
-        cases = [*lane_cases("gpu"), *lane_cases("cpu")]
+        """Each covers a default or a scaling case: a pattern with a slip in it covers none."""
+        cases = [*lane_cases("gpu"), *lane_cases("cpu"), *SCALING]
 
         assert [(b.gpu, b.cases) for b in bands() if not any(b.covers(b.gpu, c) for c in cases)] == []
 
     def test_bands_over_device_time_are_tight(self) -> None:
         tight = [b for b in bands() if b.metric == "lower_s/device_s"]
 
-        assert len(tight) == 13
+        assert len(tight) == 18
         assert [(b.gpu, b.cases) for b in tight if b.high / b.low > 1.5] == []
 
     def test_nothing_on_a_gpu_beats_its_datasheet(self) -> None:
