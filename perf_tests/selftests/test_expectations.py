@@ -45,18 +45,19 @@ def written(folder: Path, text: str) -> Path:
 
 class TestShipped:
     @pytest.mark.parametrize(
-        ("lane", "gpu", "count"), [("gpu", "h100-sxm", 32), ("gpu", "t4", 32), ("cpu", "cpu", 12)]
+        ("cases", "gpu", "count"),
+        [
+            (lane_cases("gpu"), "h100-sxm", 32),
+            (lane_cases("gpu"), "t4", 32),
+            (lane_cases("cpu"), "cpu", 12),
+            (SCALING, "h100-sxm", 21),
+        ],
+        ids=["gpu lane, h100", "gpu lane, t4", "cpu lane", "scaling, h100"],
     )
-    def test_every_default_case_has_exactly_one_band(self, lane: str, gpu: str, count: int) -> None:
-        covering = {c.id: [b.cases for b in bands() if b.covers(gpu, c)] for c in lane_cases(lane)}
+    def test_every_case_has_exactly_one_band(self, cases: tuple[Case, ...], gpu: str, count: int) -> None:
+        covering = {c.id: [b.cases for b in bands() if b.covers(gpu, c)] for c in cases}
 
         assert len(covering) == count
-        assert {case: found for case, found in covering.items() if len(found) != 1} == {}
-
-    def test_every_scaling_case_has_exactly_one_band_on_an_h100(self) -> None:
-        covering = {c.id: [b.cases for b in bands() if b.covers("h100-sxm", c)] for c in SCALING}
-
-        assert len(covering) == 21
         assert {case: found for case, found in covering.items() if len(found) != 1} == {}
 
     def test_no_band_of_the_lanes_gpus_is_idle(self) -> None:
