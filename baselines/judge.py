@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from analytic import text
 from baselines.card_clock import steps_above
+from baselines.comparison import Stored, compare, pooled_spreads
 from baselines.derived import CPU, Derived
 from baselines.expectations import Band, find_band
-from baselines.history import Stored, compare, pooled_spreads
 from baselines.policy import Policy
 from baselines.validity import spoilers
 from baselines.verdict import Finding, Status, Verdict

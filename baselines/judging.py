@@ -7,9 +7,9 @@ from statistics import median
 
 from analytic import Case, case_bound
 from baselines.codec import FormatError
+from baselines.comparison import Stored, margin, pooled_spreads
 from baselines.derived import Derived, derive, regime_of
 from baselines.expectations import Band, bands
-from baselines.history import Stored, margin, pooled_spreads
 from baselines.judge import judge
 from baselines.policy import POLICY, Policy
 from baselines.record import Record

@@ -10,7 +10,7 @@ from statistics import median
 
 from analytic import SpecError
 from baselines.card_clock import at_card_clock
-from baselines.history import other_card
+from baselines.comparison import other_card
 from baselines.judging import judge_folder, margins
 from baselines.record import Record
 from baselines.refresh import collect

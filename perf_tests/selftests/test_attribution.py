@@ -15,8 +15,8 @@ from baselines.attribution import (
     movers,
     summed,
 )
+from baselines.comparison import Stored, compare, pooled_spreads
 from baselines.derived import Derived
-from baselines.history import Stored, compare, pooled_spreads
 from baselines.interval import Spread
 from baselines.kernel_names import LONGEST, short_name, short_names
 from baselines.policy import POLICY

@@ -7,7 +7,7 @@ import pytest
 
 from analytic import Ceilings
 from baselines.canary import MIN_FALL, fallen
-from baselines.history import Stored
+from baselines.comparison import Stored
 from baselines.judge import judge
 from baselines.judging import derive_run
 from baselines.policy import POLICY

@@ -6,8 +6,8 @@ import pytest
 
 from analytic import text
 from baselines.card_clock import streamed_s
+from baselines.comparison import Stored
 from baselines.derived import derive
-from baselines.history import Stored
 from baselines.record import KernelTime, Record
 from baselines.verdict import Status
 from perf_tests.selftests.records import conditions, record

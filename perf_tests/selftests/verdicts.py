@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from baselines.comparison import Stored
 from baselines.expectations import Band
-from baselines.history import Stored
 from baselines.judge import judge
 from baselines.judging import derive_run
 from baselines.policy import POLICY, Policy
