@@ -4,7 +4,7 @@ Pure: no torch, no pytest, no files written. See analytic/README.md.
 """
 
 from analytic.bound import Bound, case_bound, least_s, mbu, mfu, pass_bound, sequence_bound
-from analytic.case import Case, Phase
+from analytic.case import Case, Phase, Promise
 from analytic.config_file import find_config, load_model, preset_names, read_config
 from analytic.cost import Cost, Operator, merged
 from analytic.counting import case_costs, pass_cost
@@ -27,6 +27,7 @@ __all__ = [
     "Operator",
     "Phase",
     "Precision",
+    "Promise",
     "Roofs",
     "SpecError",
     "case_bound",

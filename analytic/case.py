@@ -33,13 +33,30 @@ def require_engine_name(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """The smallest slowdown that a case promises to catch, as a share of device time,
+    and of the wall where anything is promised of that. Raises SpecError for what is
+    no share."""
+
+    device: float = 0.01
+    wall: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, share in (("device", self.device), ("wall", self.wall)):
+            if share is not None and not 0 < share < 1:
+                raise SpecError(
+                    f"promise: {name} is {share}; a share between 0 and 1 is needed (0.01 is 1 %)"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """model x phase x batch x length x precision x engine.
 
     `length` is the prompt length for prefill and generate, and the number of
     cached tokens before the step for decode. `output_len` is the number of new
-    tokens of generate(), None for the single passes. Raises SpecError at
-    construction for what cannot be run.
+    tokens of generate(), None for the single passes. `promise` and `why` are no
+    part of the id. Raises SpecError at construction for what cannot be run.
     """
 
     model: str
@@ -49,6 +66,7 @@ class Case:
     output_len: int | None = None
     precision: str
     engine: str = "eager"
+    promise: Promise = Promise()
     why: str = ""
 
     def __post_init__(self) -> None:

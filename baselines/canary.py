@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytic import Ceilings, text
-from baselines.interval import own_spread, prediction_margin
+from baselines.interval import own_spread, t_quantile
 from baselines.policy import Policy
 
 # A ceiling that fell by less says nothing: copies differ by 0.6 % between processes.
 MIN_FALL = 0.01
+# The chance that a ceiling of a GPU as fast as ever is said to have fallen.
+ALPHA = 0.001
 
 _PRODUCT = " GEMM"
 
@@ -50,7 +52,7 @@ def fallen(
         if own is None or len(logs) < policy.min_sessions:
             continue
         mean = math.fsum(logs) / len(logs)
-        noise = prediction_margin(own, sessions=len(logs), alpha=policy.alpha)
+        noise = t_quantile(1 - ALPHA, own.df) * own.sd * math.sqrt(1 + 1 / len(logs))
         margin = max(noise, -math.log1p(-MIN_FALL))
         fall = mean - math.log(rate)
         if fall > margin:

@@ -1,68 +1,106 @@
-"""The judgement: validity, physics, expectation, history.
+"""The judgement: validity, physics, expectation, counts, device time, wall time.
 
 A pure function of what a run observed, the bands, the stored sessions and the
 policy. It reads no files and knows no GPU.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from analytic import text
+from baselines.allowed import Allowed
 from baselines.card_clock import steps_above
-from baselines.comparison import Stored, compare, pooled_spreads
+from baselines.comparison import Comparison, compare
 from baselines.derived import CPU, Derived
 from baselines.expectations import Band, find_band
+from baselines.past import Past
 from baselines.policy import Policy
+from baselines.store import differing
+from baselines.suite import Stored, suite_of
 from baselines.validity import spoilers
-from baselines.verdict import Finding, Status, Verdict
+from baselines.verdict import Finding, Shift, Status, Verdict
 
 # How far a predicted peak of memory may be off before it is said.
 MEMORY_TOLERANCE = 0.05
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One verdict per measured case, what moved all together, and which cases fresh
+    processes are still to measure before more can be said."""
+
+    verdicts: tuple[Verdict, ...]
+    shift: Shift | None
+    suspects: tuple[str, ...]
+
+
 def judge(
     run: Sequence[Derived],
     *,
+    fresh: Mapping[str, Sequence[Derived]],
     stored: Mapping[str, Stored],
     damaged: Mapping[str, str],
     suite: Sequence[Stored],
     bands: Sequence[Band],
+    allowed: Sequence[Allowed],
     policy: Policy,
-) -> tuple[Verdict, ...]:
-    """One verdict per measured case, in the order of `run`.
+    unconfirmed: str = "",
+) -> Judgement:
+    """The verdicts, in the order of `run`.
 
-    `stored` maps case ids to baselines, `damaged` to why there is none that can
-    be read. `suite` are all baselines of the same GPU and model, whether
-    measured in this run or not: their spread is pooled, so that a case is judged
-    alike whatever else was selected.
+    `fresh` maps case ids to what fresh processes measured of them again, in their
+    order; `unconfirmed` says why there are none. `stored` maps case ids to baselines,
+    `damaged` to why there is none that can be read. `suite` are all baselines of the
+    same GPU and model, whether measured in this run or not: their spread is pooled, so
+    that a case is judged alike whatever else was selected. `allowed` are the changes of
+    counts that are declared.
     """
-    spreads = pooled_spreads(suite)
-    verdicts = []
+    pooled = suite_of(suite)
+    compared: dict[str, Comparison] = {}
     for derived in run:
         case_id = derived.record.case.id
-        findings = [
+        baseline = stored.get(case_id)
+        if baseline is not None and baseline.baseline.hard == derived.record.hard:
+            compared[case_id] = compare(derived, fresh.get(case_id, ()), baseline, pooled, policy)
+    past = Past.of(compared, policy)
+    verdicts, suspects = [], []
+    for derived in run:
+        case_id = derived.record.case.id
+        found = [
             *_validity(derived),
             *_physics(derived),
             *_expectation(derived, bands),
             *_memory(derived),
             *_clock(derived),
         ]
+        known, one = stored.get(case_id), compared.get(case_id)
         if case_id in damaged:
-            findings.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
+            found.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
+        elif known is None:
+            found.append(Finding(status=Status.NO_BASELINE, text="no baseline is stored for this case"))
+        elif one is None:
+            keys = "; ".join(differing(known.baseline.hard, derived.record.hard))
+            other = f"{known.place} was taken under another hard key: {keys}"
+            found.append(Finding(status=Status.INCOMPARABLE, text=other))
         else:
-            findings += compare(derived, stored.get(case_id), spreads, policy)
+            found += past.findings(case_id, allowed, unconfirmed=unconfirmed)
         # Worst first; sorted() keeps the order of checks among equals.
-        findings = sorted(findings, key=lambda f: tuple(Status).index(f.status))
-        known = stored.get(case_id)
+        found = sorted(found, key=lambda f: tuple(Status).index(f.status))
+        if one is not None and found[0].status is not Status.INVALID and past.unsettled(case_id, allowed):
+            suspects.append(case_id)
         verdicts.append(
             Verdict(
                 case=case_id,
-                status=findings[0].status,
-                reasons=tuple(f.text for f in findings),
+                status=found[0].status,
+                reasons=tuple(f.text for f in found),
                 baseline_digest=known.digest if known else None,
                 damaged=case_id in damaged,
+                for_all=past.shift is not None and past.shift.fails and case_id == past.shift.cases[0],
+                sees_device=past.night.sees(one.device) if one and one.device else None,
+                sees_wall=past.night.sees(one.wall) if one and one.wall else None,
             )
         )
-    return tuple(verdicts)
+    return Judgement(verdicts=tuple(verdicts), shift=past.shift, suspects=tuple(suspects))
 
 
 def _validity(derived: Derived) -> list[Finding]:

@@ -2,28 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
 
-from analytic import Case, case_bound
+from baselines.allowed import Allowed, allowed_changes
 from baselines.codec import FormatError
-from baselines.comparison import Stored, margin, pooled_spreads
-from baselines.derived import Derived, derive, regime_of
+from baselines.derived import Derived, derive
 from baselines.expectations import Band, bands
 from baselines.judge import judge
+from baselines.pinned import pinned
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
-from baselines.store import Baseline, Store, digest
-from baselines.verdict import Verdict, not_measured
+from baselines.store import Store
+from baselines.suite import Stored, device_yardstick, suite_of
+from baselines.validity import spoilers
+from baselines.verdict import Shift, Verdict, not_measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A run with its verdicts, and the digest of the policy they were given by."""
+    """A run with its verdicts, what moved all together, the cases that fresh processes are
+    still to measure, and the digest of the policy they were given by."""
 
     derived: tuple[Derived, ...]
     verdicts: tuple[Verdict, ...]
+    shift: Shift | None
+    suspects: tuple[str, ...]
     policy_digest: str
 
 
@@ -38,14 +41,18 @@ def judge_folder(
     store: Store,
     *,
     rows: Sequence[Band] | None = None,
+    allowed: Sequence[Allowed] | None = None,
     policy: Policy = POLICY,
+    unconfirmed: str = "",
 ) -> Judged:
-    """Judges a run's records by today's store, bands and policy.
+    """Judges a run's records by today's store, bands and policy. `unconfirmed` says why
+    fresh processes could not measure its suspects again.
 
     Raises FormatError and SpecError for a folder that cannot be read; a damaged
     baseline spoils only its own case.
     """
     derived = derive_run(folder.records())
+    suite = _suite(derived, store)
     stored: dict[str, Stored] = {}
     damaged: dict[str, str] = {}
     for d in derived:
@@ -56,14 +63,17 @@ def judge_folder(
             damaged[case_id] = f"{error}; restore it, or delete it and refresh"
             continue
         if baseline is not None:
-            stored[case_id] = _stored(baseline, path, d)
-    verdicts = judge(
+            stored[case_id] = pinned(baseline, path, model=d.record.model, roofs=d.roofs)
+    judged = judge(
         derived,
+        fresh=_fresh(folder),
         stored=stored,
         damaged=damaged,
-        suite=_suite(derived, store),
+        suite=suite,
         bands=bands() if rows is None else rows,
+        allowed=allowed_changes() if allowed is None else allowed,
         policy=policy,
+        unconfirmed=unconfirmed,
     )
     measured = {d.record.case.id for d in derived}
     missing = tuple(
@@ -73,23 +83,39 @@ def judge_folder(
     )
     return Judged(
         derived=derived,
-        verdicts=(*verdicts, *missing),
+        verdicts=(*judged.verdicts, *missing),
+        shift=judged.shift,
+        suspects=judged.suspects,
         policy_digest=policy.digest,
     )
 
 
+def _fresh(folder: RunFolder) -> dict[str, list[Derived]]:
+    """By case what the run's suspects were in fresh processes, in their order. One whose
+    state spoilt the measurement says nothing."""
+    found: dict[str, list[Derived]] = {}
+    for again in folder.confirmations():
+        for derived in derive_run(again.records()):
+            if not spoilers(derived.as_run.measurement):
+                found.setdefault(derived.record.case.id, []).append(derived)
+    return found
+
+
 def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY) -> dict[str, float]:
-    """By case, how far device time must lie off the stored sessions, in log units, for
-    judge_folder to claim a change; without the cases that it cannot judge. Raises
-    FormatError and SpecError."""
+    """By case, how far one session's device time must lie off the stored ones, in log
+    units, for judge_folder to claim a change by it alone; without the cases that it
+    cannot judge. Raises FormatError and SpecError."""
     derived = derive_run(tuple(records))
-    spreads = pooled_spreads(_suite(derived, store))
+    suite = suite_of(_suite(derived, store))
     found = {}
     for d in derived:
         baseline = store.load(d.record)
-        stored = None if baseline is None else _stored(baseline, store.path(d.record), d)
-        if stored and (least := margin(stored, spreads, policy)) is not None:
-            found[d.record.case.id] = least
+        if baseline is None:
+            continue
+        stored = pinned(baseline, store.path(d.record), model=d.record.model, roofs=d.roofs)
+        yardstick = device_yardstick(stored, suite, policy, card=d.record.soft.gpu_uuid)
+        if yardstick is not None:
+            found[d.record.case.id] = yardstick.claim_margin(policy)
     return found
 
 
@@ -97,18 +123,8 @@ def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
     """Every readable baseline of the run's GPU and model under the run's hard key."""
     if not derived:
         return []
-    any_case = derived[0]
-    kept = store.suite(any_case.record)
-    return [_stored(b, p, any_case) for p, b in kept if b.hard == any_case.record.hard]
-
-
-def _stored(baseline: Baseline, path: Path, like: Derived) -> Stored:
-    """A baseline with the regime it was taken in, by the model and roofs of `like`."""
-    case = Case.parse(baseline.case, model=baseline.model)
-    limiter = case_bound(like.record.model, case, like.roofs).limiter
-    host_share = None
-    if baseline.device_medians_s:
-        host_share = 1 - median(baseline.device_medians_s) / median(baseline.wall_medians_s)
-    return Stored(
-        baseline=baseline, place=str(path), digest=digest(path), regime=regime_of(limiter, host_share)
-    )
+    like = derived[0]
+    kept = store.suite(like.record)
+    return [
+        pinned(b, p, model=like.record.model, roofs=like.roofs) for p, b in kept if b.hard == like.record.hard
+    ]

@@ -5,6 +5,7 @@ of the run, the store, and the judgement, made once when it is first asked for.
 """
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.judging import Judged, judge_folder
+from baselines.policy import POLICY
 from baselines.run import RunFolder, Verdicts
 from baselines.store import DEFAULT_STORE, Store
 
@@ -44,16 +46,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# Measures cases again in one fresh process, into a folder; says why it could not.
+Remeasure = Callable[[Sequence[str], RunFolder], str]
+
+
 @dataclass(slots=True)
 class PerfState:
     """What a session knows of its run. `stored`: an earlier run that --perf-run
     names; `opened`: this session's own, once its first case is measured.
-    `judged_items` are the cases whose verdict a pytest item has given."""
+    `remeasure` is the harness's way to a fresh process, `unconfirmed` why there is
+    none. `judged_items` are the cases whose verdict a pytest item has given."""
 
     store: Store
     folder: RunFolder | None
     stored: bool
     opened: bool = False
+    remeasure: Remeasure | None = None
+    unconfirmed: str = ""
     judged: Judged | None = None
     judged_items: set[str] = field(default_factory=set)
 
@@ -62,19 +71,42 @@ class PerfState:
         return self.stored or self.opened
 
     def judge(self) -> Judged:
-        """Every verdict of the run; the first call makes them."""
+        """Every verdict of the run; the first call makes them, and has suspects measured
+        again in fresh processes."""
         if self.folder is None or not self.has_run:
             raise pytest.UsageError(
                 "there is no run to judge: measure one in the same session, "
                 "or name a run's folder with --perf-run"
             )
         if self.judged is None:
-            self.judged = judge_folder(self.folder, self.store)
+            self.judged = self._confirmed(self.folder)
             # Judging an earlier run again does not rewrite what was said of it.
             if not self.stored:
-                given = Verdicts(policy_digest=self.judged.policy_digest, verdicts=self.judged.verdicts)
+                given = Verdicts(
+                    policy_digest=self.judged.policy_digest,
+                    verdicts=self.judged.verdicts,
+                    shift=self.judged.shift,
+                )
                 self.folder.write_verdicts(given)
         return self.judged
+
+    def _confirmed(self, folder: RunFolder) -> Judged:
+        """The run judged, with one more fresh process for all suspects a round."""
+        judged = judge_folder(folder, self.store)
+        for _ in range(POLICY.rounds):
+            if not judged.suspects or self.remeasure is None:
+                break
+            self.unconfirmed = self.remeasure(judged.suspects, folder.next_confirmation())
+            if self.unconfirmed:
+                break
+            judged = judge_folder(folder, self.store)
+        if judged.suspects and self.unconfirmed:
+            judged = judge_folder(folder, self.store, unconfirmed=self.unconfirmed)
+        return judged
+
+    def stop_measuring(self, why: str) -> None:
+        """From now on suspects stay what they are."""
+        self.remeasure, self.unconfirmed = None, why
 
 
 STATE = pytest.StashKey[PerfState]()

@@ -7,15 +7,27 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """`alpha`: the chance that identical code is called slower, per comparison.
-    `min_effect`: the relative change below which nothing is claimed; half of
-    the smallest change that matters (1 % of device time).
-    `min_sessions`: fewer stored sessions do not judge; two say nothing of spread.
+    """`screen_alpha`: the chance that identical code is suspected, per comparison, and
+    measured again; loose, for a suspicion costs a process and not a failure.
+    `claim_alpha`: the chance that any of a run's comparisons of identical code is called
+    slower; it is divided by their number. `rounds`: how many fresh processes each suspect
+    is measured in; with 0 the one session decides by itself.
+    `min_effect`: the relative change of device time below which nothing is claimed,
+    half of the smallest that matters (1 %); a wall's is half of what its case promises.
+    `min_sessions`: fewer stored sessions do not judge, two say nothing of spread.
+    `shift_cases`, `shift_share`: so many cases, and so large a part of them, move
+    together before the machine rather than the code is looked at.
+    `seen_power`: how often a change must be claimed to count as one that is seen.
     """
 
-    alpha: float = 0.001
+    screen_alpha: float = 0.08
+    claim_alpha: float = 0.03
+    rounds: int = 3
     min_effect: float = 0.005
     min_sessions: int = 3
+    shift_cases: int = 5
+    shift_share: float = 0.8
+    seen_power: float = 0.9
 
     @property
     def digest(self) -> str:

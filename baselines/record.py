@@ -17,7 +17,9 @@ from analytic import Case, Ceilings, ModelSpec, SpecError
 #               ready, back-to-back steps, energy; counts, kernels and ceilings in baselines
 #   4  2026-11  for how long the device was held before a profiled step
 #   5  2026-11  the SM clock that it was held at, and the highest it is said to have
-SCHEMA = 5
+#   6  2026-11  what a case promises to catch; in baselines the anchor and where they come from, in
+#               verdicts the least change that would have been seen
+SCHEMA = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 run.json            when, from which commit, the plan, what was skipped and why
 records/<case>.json written as each case ends, so a crash keeps the rest
+confirmations/<n>/  what fresh processes measured again of its suspects: a run's folder each
 verdicts.json       the verdicts that were given
 records.csv         one line a case, for spreadsheets
 operators.csv       one line an operator of every case, where kernels were told apart
@@ -19,7 +20,7 @@ from analytic.ceilings_file import as_json
 from baselines import codec
 from baselines.codec import FormatError
 from baselines.record import SCHEMA, Record
-from baselines.verdict import Verdict
+from baselines.verdict import Shift, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,13 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdicts:
-    """The verdicts given at the end of a run, with the policy and the baselines by digest."""
+    """The verdicts given at the end of a run, with the policy and the baselines by digest.
+    `shift` is what moved all cases together."""
 
     schema: int = SCHEMA
     policy_digest: str
     verdicts: tuple[Verdict, ...]
+    shift: Shift | None = None
 
 
 class RunFolder:
@@ -104,6 +107,18 @@ class RunFolder:
         read = [codec.read(Record, p) for p in sorted((self.path / "records").glob("*.json"))]
         order = {p.case.id: i for i, p in enumerate(self.info().planned)}
         return tuple(sorted(read, key=lambda r: order.get(r.case.id, len(order))))
+
+    def confirmations(self) -> tuple["RunFolder", ...]:
+        """The runs in which its suspects were measured again, in their order."""
+        place = self.path / "confirmations"
+        numbered = sorted((int(p.name), p) for p in place.glob("*") if p.name.isdecimal())
+        return tuple(again for _, path in numbered if (again := RunFolder(path)).exists())
+
+    def next_confirmation(self) -> "RunFolder":
+        """The folder of the next one: nothing is there yet."""
+        place = self.path / "confirmations"
+        taken = [int(p.name) for p in place.glob("*") if p.name.isdecimal()]
+        return RunFolder(place / str(max(taken, default=0) + 1))
 
     def write_ceilings(self, ceilings: Ceilings) -> None:
         codec.write(as_json(ceilings), self.path / CEILINGS)

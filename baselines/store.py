@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, median_low
+from statistics import geometric_mean, median, median_low
 
 from analytic import Case, Ceilings, SpecError
 from baselines import codec
@@ -43,17 +43,39 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What was once accepted as a baseline: when, of which commit (the last session's),
+    and the geometric means of its sessions' medians, in seconds."""
+
+    written: str
+    commit: str
+    sessions: int
+    device_s: float | None
+    wall_s: float
+
+    def __post_init__(self) -> None:
+        require_times("wall_s", (self.wall_s,))
+        require_times("device_s", None if self.device_s is None else (self.device_s,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """The sessions of one case under one hard key. `written` and `command` say
-    when and how they were taken. `kernels` have one median per session, in their
-    order, 0 where a session did not launch the kernel."""
+    """The sessions of one case under one hard key. `written`, `by` and `command` say
+    when, by whom and how they were taken, `reason` why one that is worse than before was
+    accepted, `previous` what they replaced, and `anchor` what was accepted first, which
+    shows how far the case has drifted; None where nobody knows. `kernels` have one
+    median per session, in their order, 0 where a session did not launch the kernel."""
 
     schema: int = SCHEMA
     case: str
     model: str
     gpu: str
     written: str
+    by: str | None = None
     command: str
+    reason: str | None = None
+    anchor: Accepted | None = None
+    previous: Accepted | None = None
     hard: HardKey
     sessions: tuple[Session, ...]
     kernels: tuple[KernelTime, ...] | None
@@ -74,6 +96,18 @@ class Baseline:
     @property
     def wall_medians_s(self) -> tuple[float, ...]:
         return tuple(s.wall_median_s for s in self.sessions)
+
+    @property
+    def accepted(self) -> Accepted:
+        """Itself in short, for the one that will replace it."""
+        device_s = self.device_medians_s
+        return Accepted(
+            written=self.written,
+            commit=self.sessions[-1].commit,
+            sessions=len(self.sessions),
+            device_s=geometric_mean(device_s) if device_s else None,
+            wall_s=geometric_mean(self.wall_medians_s),
+        )
 
 
 def session_of(record: Record) -> Session:

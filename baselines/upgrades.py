@@ -153,13 +153,55 @@ def _to_5(kind: type, data: Json) -> Json:
     return {**data, "measurement": changed}
 
 
+# What is promised where nothing else is declared.
+_PROMISE_6: Json = {"device": 0.01, "wall": None}
+_ORIGIN_6 = ("anchor", "previous", "by", "reason")
+
+
+def _to_6(kind: type, data: Json) -> Json:
+    """Cases with what they promise to catch; baselines with where they come from; verdicts
+    with what would have been seen."""
+    changed = dict(data)
+    if kind is Record:
+        changed = dict(_promising(data, ""))
+    if kind.__name__ == "RunInfo" and isinstance(data.get("planned"), list):
+        changed["planned"] = [
+            _promising(planned, f".planned[{number}]") for number, planned in enumerate(data["planned"])
+        ]
+    if kind.__name__ == "Baseline":
+        _refuse(data, _ORIGIN_6, "", schema=5)
+        changed |= dict.fromkeys(_ORIGIN_6)
+    if kind.__name__ == "Verdicts" and isinstance(data.get("verdicts"), list):
+        changed["verdicts"] = [
+            _seeing(verdict, f".verdicts[{number}]") for number, verdict in enumerate(data["verdicts"])
+        ]
+        _refuse(data, ("shift",), "", schema=5)
+        changed["shift"] = None
+    return changed
+
+
+def _promising(holder: Any, where: str) -> Any:
+    """What holds a case, with a promise in it. What is no object is refused with all other fields."""
+    if not isinstance(holder, dict) or not isinstance(holder.get("case"), dict):
+        return holder
+    _refuse(holder["case"], ("promise",), f"{where}.case", schema=5)
+    return {**holder, "case": {**holder["case"], "promise": dict(_PROMISE_6)}}
+
+
+def _seeing(verdict: Any, where: str) -> Any:
+    if not isinstance(verdict, dict):
+        return verdict
+    _refuse(verdict, ("for_all", "sees_device", "sees_wall"), where, schema=5)
+    return {**verdict, "for_all": False, "sees_device": None, "sees_wall": None}
+
+
 def _measurement(kind: type, data: Json) -> Json | None:
     """A record's; None of what is no object, which is refused with all other fields."""
     measurement = data.get("measurement")
     return measurement if kind is Record and isinstance(measurement, dict) else None
 
 
-_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}
+_STEPS: Mapping[int, Callable[[type, Json], Json]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5, 5: _to_6}
 
 
 def _nested_mistral(flat: Json) -> Json:

@@ -11,9 +11,12 @@ class Status(StrEnum):
     IMPOSSIBLE = "impossible"
     BELOW_BAND = "below_band"
     REGRESSED = "regressed"
+    SUSPECT = "suspect"
     INCOMPARABLE = "incomparable"
+    AMBIGUOUS = "ambiguous"
     NOT_MEASURED = "not_measured"
     NO_BASELINE = "no_baseline"
+    SHIFTED = "shifted"
     IMPROVED = "improved"
     WARN = "warn"
     PASS = "pass"  # noqa: S105 - no password
@@ -39,7 +42,9 @@ _STRICT = (
     Status.IMPOSSIBLE,
     Status.BELOW_BAND,
     Status.REGRESSED,
+    Status.SUSPECT,
     Status.INCOMPARABLE,
+    Status.AMBIGUOUS,
     Status.NOT_MEASURED,
     Status.NO_BASELINE,
 )
@@ -56,20 +61,40 @@ class Finding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The status of one case, with every finding in words and both numbers.
-    `damaged`: its stored baseline cannot be read, which always fails."""
+
+    `damaged`: its stored baseline cannot be read, which always fails. `for_all`: all
+    cases moved together and nothing explains it, which fails here for all of them.
+    `sees_device`
+    and `sees_wall` are the least changes, as shares, that nine nights in ten would
+    claim (yardstick.py); None where nothing was judged.
+    """
 
     case: str
     status: Status
     reasons: tuple[str, ...]
     baseline_digest: str | None = None
     damaged: bool = False
+    for_all: bool = False
+    sees_device: float | None = None
+    sees_wall: float | None = None
 
     def outcome(self, *, strict: bool) -> Outcome:
-        if self.damaged:
+        if self.damaged or self.for_all:
             return Outcome.FAILS
         if strict:
             return Outcome.FAILS if self.status in _STRICT else Outcome.PASSES
         return _PLAIN.get(self.status, Outcome.PASSES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """All cases moved together: `change` is the middle of their changes, as a share;
+    `fails` where nothing of the soft key explains it. One finding for the whole run."""
+
+    change: float
+    cases: tuple[str, ...]
+    fails: bool
+    text: str
 
 
 def not_measured(case_id: str, reason: str) -> Verdict:

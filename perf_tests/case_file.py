@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from analytic import Case, Phase, SpecError
+from analytic import Case, Phase, Promise, SpecError
 from analytic.errors import unknown
 from analytic.precision import PRECISIONS
 from analytic.small_file import read_small, refuse_unknown, shown
@@ -20,8 +20,9 @@ LANES = ("cpu", "gpu")
 WHAT = "cases as TOML (as perf_tests/cases.toml has them)"
 
 _LANE_FIELDS = ("model", "precisions", "engines", "cases")
-_BLOCK_FIELDS = ("phase", "batches", "lengths", "output_len", "why")
-_OPTIONAL = ("output_len", "engines")
+_BLOCK_FIELDS = ("phase", "batches", "lengths", "output_len", "catches", "why")
+_PROMISE_FIELDS = ("device", "wall")
+_OPTIONAL = ("output_len", "engines", "catches", *_PROMISE_FIELDS)
 #: No batch and no context has a size beyond this.
 LARGEST = 10**9
 
@@ -90,6 +91,7 @@ def _cases(block: object, where: str, *, model: str, precision: str, engine: str
     if phase not in tuple(Phase):
         raise SpecError(f"{where}: {unknown('phase', phase, tuple(Phase))}")
     output_len = _size("output_len", fields["output_len"], where) if "output_len" in fields else None
+    promise = _promise(fields["catches"], f"{where}: catches") if "catches" in fields else Promise()
     batches, lengths = (
         [_size(name, value, where) for value in _list(fields, name, where)] for name in ("batches", "lengths")
     )
@@ -103,10 +105,20 @@ def _cases(block: object, where: str, *, model: str, precision: str, engine: str
                 output_len=output_len,
                 precision=precision,
                 engine=engine,
+                promise=promise,
                 why=why,
             )
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from error
+
+
+def _promise(table: object, where: str) -> Promise:
+    """What a block's cases promise to catch: { device = 0.01, wall = 0.1 }, either or both."""
+    fields = _fields(table, where, known=_PROMISE_FIELDS)
+    for name, value in fields.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+            raise _wrong(name, value, where, "a share between 0 and 1 (0.01 is 1 %)")
+    return Promise(**fields)
 
 
 def _fields(table: object, where: str, *, known: tuple[str, ...]) -> Mapping[str, object]:

@@ -202,6 +202,9 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
+    ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if not ended or session.shouldstop or session.shouldfail:
+        state(config).stop_measuring("the session was stopped")
     for lane, ran in config.stash.get(RAN, {}).items():
         if ran or (lane == "gpu" and config.getoption("--perf-allow-no-gpu")):
             continue

@@ -115,8 +115,10 @@ class CudaDevice:
         self.uuid = f"GPU-{self.properties.uuid}"
         self.lock = GpuLock(self.uuid, self.properties.name)
         self.nvml = Nvml.of(self.uuid)
-        self._at_start = before.get(self.uuid)
-        known = (self._at_start.processes if self._at_start else None) or {}
+        at_start = before.get(self.uuid)
+        known = (at_start.processes if at_start else None) or {}
+        # What the run that started this one still holds is no stranger's.
+        self._at_start = None if self.lock.inherited else at_start
         self._neighbours = Neighbours(own=(os.getpid(), self.lock.run_pid), before=known)
         self._spin_hz: float | None = None
 

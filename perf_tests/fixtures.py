@@ -18,6 +18,7 @@ from baselines.run import Planned, RunFolder, RunInfo
 from baselines.verdict import Verdict, not_measured
 from perf_tests.cases import default_model
 from perf_tests.collecting import SAID, case_file, case_of, is_measure, lane_of
+from perf_tests.confirming import Confirming
 
 HARNESSES = pytest.StashKey[dict[str, Any]]()
 
@@ -113,7 +114,15 @@ def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
     except (FormatError, OSError) as error:  # nothing that is measured could be kept
         pytest.exit(f"--perf-out {perf.folder.path}: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
     perf.opened = True
+    perf.remeasure = Confirming(request.session, free=lambda: _free(config)).measure_again
     return perf.folder
+
+
+def _free(config: pytest.Config) -> None:
+    """Gives the models' memory back; a harness that is used again loads its own."""
+    for opened in config.stash.get(HARNESSES, {}).values():
+        if not isinstance(opened, SpecError):
+            opened.close()
 
 
 def _fresh(path: Path) -> Path:

@@ -18,12 +18,12 @@ from statistics import fmean, median, stdev
 from analytic import Case, Phase, SpecError, text
 from baselines.card_clock import steps_above
 from baselines.codec import FormatError, write_text
-from baselines.policy import POLICY
 from baselines.record import Record
 from baselines.refresh import RefreshError
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
 from perf_tests.proof.judged import (
+    ALONE,
     CHANGES,
     JUDGED,
     Sessions,
@@ -107,7 +107,7 @@ def too_many_alarms(found: Sequence[Same]) -> bool:
     """Whether chance, at the policy's alpha each way, raises so many false alarms in
     less than one set of runs in a hundred."""
     judged, alarms = sum(one.judged for one in found), sum(one.alarms for one in found)
-    alpha = 2 * POLICY.alpha
+    alpha = 2 * ALONE.claim_alpha
     fewer = sum(comb(judged, k) * alpha**k * (1 - alpha) ** (judged - k) for k in range(alarms))
     return alarms > 0 and 1 - fewer < RARE
 
@@ -145,7 +145,7 @@ def _left_out(sessions: Sessions) -> dict[str, list[Status]]:
     """Each process judged by the gate against all others."""
     found: dict[str, list[Status]] = {}
     runs = len(next(iter(sessions.values())))
-    if runs <= POLICY.min_sessions:
+    if runs <= ALONE.min_sessions:
         return found
     for left in range(runs):
         others = {case: [*records[:left], *records[left + 1 :]] for case, records in sessions.items()}

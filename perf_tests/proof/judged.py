@@ -10,8 +10,8 @@ from statistics import median
 
 from analytic import SpecError
 from baselines.card_clock import at_card_clock
-from baselines.comparison import other_card
 from baselines.judging import judge_folder, margins
+from baselines.policy import Policy
 from baselines.record import Record
 from baselines.refresh import collect
 from baselines.run import Planned, RunFolder, RunInfo
@@ -25,6 +25,9 @@ Sessions = Mapping[str, Sequence[Record]]
 # What a verdict says of a time; of one without a change in it a warning is of
 # something else, such as a missing band.
 CHANGES = {Status.REGRESSED: "regressed", Status.IMPROVED: "improved"}
+# By one session's time alone: a proof draws one session at a time, and what is suspected
+# there is not measured again.
+ALONE = Policy(rounds=0, claim_alpha=0.001)
 JUDGED = (*CHANGES, Status.WARN, Status.PASS)
 NO_CHANGE = "no change"
 
@@ -77,22 +80,23 @@ def statuses(records: Iterable[Record], sessions: Sessions) -> dict[str, Status]
             run = RunFolder(folder / "runs" / record.case.id)
             run.write_info(_info(record))
             run.write_record(record)
-            (verdict,) = judge_folder(run, store, rows=()).verdicts
+            (verdict,) = judge_folder(run, store, rows=(), policy=ALONE).verdicts
             known = comparable_card(record, sessions[record.case.id])
             found[record.case.id] = verdict.status if known else Status.INCOMPARABLE
         return found
 
 
 def comparable_card(record: Record, sessions: Sequence[Record]) -> bool:
-    """Whether the gate judges a record's card by these sessions."""
-    return other_card(record.soft.gpu_uuid, (session.soft for session in sessions)) is None
+    """Whether the gate judges a record's card by these sessions: not where all are of one other card."""
+    card, cards = record.soft.gpu_uuid, {session.soft.gpu_uuid for session in sessions} - {None}
+    return card is None or card in cards or len(cards) != 1
 
 
 def limits(sessions: Sessions) -> dict[str, float]:
     """By case, the relative change of device time from which the gate claims one
     against these sessions; without the cases that they are too few to judge."""
     with _stored(sessions) as (_, store):
-        found = margins([records[0] for records in sessions.values()], store)
+        found = margins([records[0] for records in sessions.values()], store, policy=ALONE)
     return {case: math.expm1(margin) for case, margin in found.items()}
 
 

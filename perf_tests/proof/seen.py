@@ -8,9 +8,9 @@ from statistics import fmean, stdev
 from analytic import SpecError
 from baselines.attribution import Moved, explain
 from baselines.card_clock import at_card_clock
-from baselines.host_work import host_work, overstepped
+from baselines.counts import count_changes, overstepped
 from baselines.record import Record
-from baselines.store import baseline_of, session_kernels
+from baselines.store import session_kernels
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
 from perf_tests.proof.judged import Sessions, count, device_alone, device_s, limits, statuses
@@ -89,8 +89,7 @@ def _seen(
     size: TrueSize | None,
 ) -> Seen:
     logs = [math.log(device_s(session)) for session in sessions]
-    stored = baseline_of(sessions, written=record.started, command="perf_tests.proof")
-    warnings = host_work(record.measurement.counts, stored)
+    changes = count_changes([record.measurement.counts], [s.measurement.counts for s in sessions])
     return Seen(
         slowdown=slowdown,
         case=record.case.id,
@@ -101,7 +100,7 @@ def _seen(
         limit=limit,
         device_ops=_device_ops(record) - _device_ops(sessions[0]),
         counts=_count_changes(record, sessions),
-        warned=any(finding.status is Status.WARN for finding in warnings),
+        warned=any(change.growth > 0 for change in changes),
         moved=moved_operators(record, sessions),
         size=size,
     )

@@ -7,12 +7,10 @@ import pytest
 
 from analytic import Ceilings
 from baselines.canary import MIN_FALL, fallen
-from baselines.comparison import Stored
-from baselines.judge import judge
-from baselines.judging import derive_run
 from baselines.policy import POLICY
 from baselines.record import Record
 from baselines.store import baseline_of
+from baselines.suite import Stored
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import CPU_CEILINGS, record, soft_key
 
@@ -122,10 +120,7 @@ def verdict(measured: Record, *, session_ceilings: Mapping[int, Ceilings] | None
     ]
     baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
     stored = Stored(baseline=baseline, place="the/store.json", digest=None, regime="launch")
-    (found,) = judge(
-        derive_run((measured,)), stored={DECODE: stored}, damaged={}, suite=(stored,), bands=(), policy=POLICY
-    )
-    return found
+    return verdict_of(measured, stored, bands=())
 
 
 class TestVerdict:
@@ -191,14 +186,7 @@ class TestVerdict:
         ]
         baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
         stored = Stored(baseline=baseline, place="the/store.json", digest=None, regime="memory")
-        (found,) = judge(
-            derive_run((measured,)),
-            stored={measured.case.id: stored},
-            damaged={},
-            suite=(stored,),
-            bands=(),
-            policy=POLICY,
-        )
+        found = verdict_of(measured, stored, bands=())
 
         assert found.status is Status.REGRESSED
         assert not [r for r in found.reasons if "the GPU was slow" in r]

@@ -6,9 +6,9 @@ import pytest
 
 from analytic import text
 from baselines.card_clock import streamed_s
-from baselines.comparison import Stored
 from baselines.derived import derive
 from baselines.record import KernelTime, Record
+from baselines.suite import Stored
 from baselines.verdict import Status
 from perf_tests.selftests.records import conditions, record
 from perf_tests.selftests.verdicts import DECODE, DEVICE_S, decode, history, verdict_of

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from analytic import SpecError
-from baselines.judge import judge
 from baselines.judging import derive_run, judge_folder
 from baselines.policy import POLICY, Policy
 from baselines.record import Counts, Record
@@ -23,6 +22,7 @@ from perf_tests.selftests.verdicts import (
     STORED,
     decode,
     history,
+    judged,
     verdict_of,
 )
 
@@ -298,11 +298,9 @@ class TestHistory:
     def test_the_suite_lends_its_spread_to_every_case(self) -> None:
         """Alone, five sessions of one case cannot tell 1 %; 24 cases together can."""
         cases = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 524)]
-        derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.01) for c in cases))
+        measured = [record(c, device_s=DEVICE_S * 1.01) for c in cases]
         stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
-        together = judge(
-            derived, stored=stored, damaged={}, suite=tuple(stored.values()), bands=BANDS, policy=POLICY
-        )
+        together = judged(measured, stored).verdicts
 
         assert verdict_of(decode(DEVICE_S * 1.01)).status is Status.PASS
         assert [v.case for v in together] == cases
@@ -310,12 +308,10 @@ class TestHistory:
 
     def test_a_case_noisier_than_the_suite_is_judged_by_its_own_spread(self) -> None:
         cases = [f"decode-b1-c{n}-fp16-eager" for n in range(500, 512)]
-        derived = derive_run(tuple(record(c, device_s=DEVICE_S * 1.03) for c in cases))
+        measured = [record(c, device_s=DEVICE_S * 1.03) for c in cases]
         stored = {c: history(record(c, device_s=DEVICE_S)) for c in cases}
         stored[cases[0]] = history(record(cases[0], device_s=DEVICE_S), factors=(0.98, 0.99, 1.0, 1.01, 1.02))
-        noisy, *others = judge(
-            derived, stored=stored, damaged={}, suite=tuple(stored.values()), bands=BANDS, policy=POLICY
-        )
+        noisy, *others = judged(measured, stored).verdicts
 
         assert noisy.status is Status.PASS
         assert {v.status for v in others} == {Status.REGRESSED}
@@ -475,10 +471,8 @@ class TestWorst:
         assert verdict_of(decode(DEVICE_S * 1.6, hard=hard)).status is Status.BELOW_BAND
 
     def test_cases_are_judged_apart(self) -> None:
-        derived = derive_run((decode(DEVICE_S * 0.3), record(PREFILL, device_s=0.014)))
-        first, second = judge(
-            derived, stored={}, damaged={PREFILL: "x"}, suite=(), bands=BANDS, policy=POLICY
-        )
+        measured = [decode(DEVICE_S * 0.3), record(PREFILL, device_s=0.014)]
+        first, second = judged(measured, {}, damaged={PREFILL: "x"}).verdicts
 
         assert (first.case, first.status) == (DECODE, Status.IMPOSSIBLE)
         assert (second.case, second.status) == (PREFILL, Status.INCOMPARABLE)

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from baselines.comparison import Stored
+from baselines.allowed import Allowed
 from baselines.expectations import Band
-from baselines.judge import judge
+from baselines.judge import Judgement, judge
 from baselines.judging import derive_run
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.store import baseline_of
+from baselines.suite import Stored
 from baselines.verdict import Verdict
 from perf_tests.selftests.records import record
 
@@ -62,22 +64,48 @@ def history(
 STORED = history(decode())
 
 
+def judged(
+    measured: Sequence[Record],
+    stored: Mapping[str, Stored],
+    *,
+    fresh: Mapping[str, Sequence[Record]] | None = None,
+    damaged: Mapping[str, str] | None = None,
+    bands: Sequence[Band] = BANDS,
+    allowed: Sequence[Allowed] = (),
+    policy: Policy = POLICY,
+    unconfirmed: str = "",
+) -> Judgement:
+    """What the gate says of the records. Fresh processes measure them just so once more,
+    unless others are given."""
+    if fresh is None:
+        fresh = {one.case.id: [one] * policy.rounds for one in measured}
+    return judge(
+        derive_run(tuple(measured)),
+        fresh={case: derive_run(tuple(records)) for case, records in fresh.items()},
+        stored=stored,
+        damaged=damaged or {},
+        suite=tuple(stored.values()),
+        bands=bands,
+        allowed=allowed,
+        policy=policy,
+        unconfirmed=unconfirmed,
+    )
+
+
 def verdict_of(
     measured: Record,
     stored: Stored | None = STORED,
     *,
-    damaged: Mapping[str, str] | None = None,
-    bands: Sequence[Band] = BANDS,
-    policy: Policy = POLICY,
+    fresh: Sequence[Record] | None = None,
+    **given: Any,
 ) -> Verdict:
+    """Of one record against its baseline; as for `judged`."""
     case_id = measured.case.id
-    (verdict,) = judge(
-        derive_run((measured,)),
-        stored={case_id: stored} if stored else {},
-        damaged=damaged or {},
-        suite=(stored,) if stored else (),
-        bands=bands,
-        policy=policy,
-    )
+    (verdict,) = judged(
+        [measured],
+        {case_id: stored} if stored else {},
+        fresh=None if fresh is None else {case_id: fresh},
+        **given,
+    ).verdicts
     assert verdict.case == case_id
     return verdict

@@ -1,0 +1,65 @@
+"""python -m baselines power: what the gate sees, and how often it cries wolf, simulated by its own functions."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from analytic import SpecError
+from baselines.commands import Subparsers
+from baselines.pinned import suites
+from baselines.policy import POLICY
+from baselines.power.scenarios import Row, scenarios
+from baselines.power.stored import pairs, stored_scenarios
+from baselines.power.table import as_json, table
+from baselines.store import DEFAULT_STORE, Store
+
+_TRIALS, _SEED = 500, 20261123
+# Of fewer no rate that is promised can be told.
+_LEAST_TRIALS = 20
+
+
+def add(commands: Subparsers) -> None:
+    power = commands.add_parser(
+        "power",
+        help="false alarms and what is caught: simulated, and on the stored sessions",
+        description="Judges made-up sessions, and sessions drawn from the stored ones, by the gate's own "
+        "rule, beside other tools' rules on the same sessions. Exit code 1 where a promise does not hold.",
+    )
+    power.add_argument("--trials", type=int, default=_TRIALS, help=f"a row (default: {_TRIALS})")
+    power.add_argument("--seed", type=int, default=_SEED, help=f"of the draws (default: {_SEED})")
+    power.add_argument("--json", action="store_true", help="one JSON list, rates as shares")
+    power.add_argument(
+        "--perf-baselines", type=Path, default=DEFAULT_STORE, help=f"the store (default: {DEFAULT_STORE})"
+    )
+    power.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.trials < _LEAST_TRIALS:
+        raise SpecError(f"--trials is {options.trials}; at least {_LEAST_TRIALS} are needed")
+    if options.seed < 0:
+        raise SpecError(f"--seed is {options.seed}; a number from 0 on is needed")
+    rows = [*_made_up(options.trials, options.seed), *_stored(options)]
+    print(json.dumps(as_json(rows), indent=1) if options.json else table(rows))
+    broken = [row for row in rows if not row.held]
+    if broken and not options.json:
+        print(f"\n{len(broken)} of {sum(row.target is not None for row in rows)} promises do not hold")
+    return 1 if broken else 0
+
+
+def _made_up(trials: int, seed: int) -> Iterator[Row]:
+    for scenario in scenarios(POLICY):
+        yield from scenario.rows(trials, POLICY, np.random.default_rng(seed))
+
+
+def _stored(options: argparse.Namespace) -> Iterator[Row]:
+    """Of every GPU and model in the store."""
+    for suite in suites(Store(options.perf_baselines)):
+        rng = np.random.default_rng(options.seed)
+        for scenario in stored_scenarios(suite, POLICY):
+            yield from scenario.rows(options.trials, POLICY, rng)
+        if (row := pairs(suite, rng)) is not None:
+            yield row

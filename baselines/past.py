@@ -1,0 +1,96 @@
+"""All cases of a run beside their pinned sessions at once: who needs fresh processes,
+and whether the machine moved rather than the code."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analytic import text
+from baselines.allowed import Allowed, find_allowed
+from baselines.comparison import EXPLAINING, Comparison
+from baselines.night import Change, Night, Stand, common_shift, moved_with
+from baselines.policy import Policy
+from baselines.reasons import count_findings, device_findings, drift, wall_findings
+from baselines.verdict import Finding, Shift, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """The comparable cases of a run by their ids, what they are corrected for, and what
+    moved them all together."""
+
+    compared: Mapping[str, Comparison]
+    night: Night
+    shift: Shift | None
+
+    @classmethod
+    def of(cls, compared: Mapping[str, Comparison], policy: Policy) -> "Past":
+        night = Night(policy=policy, judged=sum(len(one.judged) for one in compared.values()))
+        return cls(compared=compared, night=night, shift=_shift(compared, night))
+
+    def findings(self, case_id: str, allowed: Sequence[Allowed], *, unconfirmed: str) -> list[Finding]:
+        """What the stored sessions say of a case."""
+        one = self.compared[case_id]
+        timed = device_findings(one, self.night, unconfirmed=unconfirmed)
+        return [
+            *count_findings(one, allowed),
+            *(self._as_shifted(timed, case_id)),
+            *wall_findings(one, self.night, unconfirmed=unconfirmed),
+            *drift(one.stored, one.derived),
+        ]
+
+    def _as_shifted(self, timed: list[Finding], case_id: str) -> list[Finding]:
+        """What moved with all others is the run's finding, and not the case's."""
+        if self.shift is None or case_id not in self.shift.cases:
+            return timed
+        moved = (Status.REGRESSED, Status.IMPROVED)
+        return [
+            Finding(status=Status.SHIFTED, text=f"{self.shift.text}; {f.text}") if f.status in moved else f
+            for f in timed
+        ]
+
+    def unsettled(self, case_id: str, allowed: Sequence[Allowed]) -> bool:
+        """Whether one more fresh process is to measure the case before it is judged. A
+        count that grew asks for one: one odd process fails nobody."""
+        one = self.compared[case_id]
+        if len(one.fresh) >= self.night.policy.rounds:
+            return False
+        record = one.derived.record
+        grown = any(
+            change.growth > 0
+            and find_allowed(allowed, gpu=record.gpu, case=record.case, change=change) is None
+            for change in one.counts
+        )
+        times = any(self.night.stand(change) is Stand.SUSPECTED for change in one.judged)
+        return times or (grown and not one.fresh and not one.software_changed)
+
+
+def _shift(compared: Mapping[str, Comparison], night: Night) -> Shift | None:
+    """Of device time, from changes that are settled. All cases faster under the same
+    keys are the code's merit; under others they may be another card's."""
+    timed: dict[str, Change] = {case: one.device for case, one in compared.items() if one.device is not None}
+    margins = {case: night.margin(change) for case, change in timed.items()}
+    middle = common_shift([c.best for c in timed.values()], list(margins.values()), night.policy)
+    if middle is None:
+        return None
+    moved = Stand.SLOWER if middle > 0 else Stand.FASTER
+    together = tuple(
+        case
+        for case, change in timed.items()
+        if night.stand(change) is moved and moved_with(middle, change.best, margins[case])
+    )
+    changed = [compared[case].changed for case in together]
+    keys = dict.fromkeys(one[name] for name in EXPLAINING for one in changed if name in one)
+    if len(together) < night.policy.shift_share * len(timed) or (moved is Stand.FASTER and not keys):
+        return None
+    why = (
+        f"changed since the baselines: {'; '.join(keys)}"
+        if keys
+        else "neither GPU nor driver nor a library changed: it is the code, or the machine"
+    )
+    low, high = (text.signed_percent(math.expm1(f(timed[c].best for c in together))) for f in (min, max))
+    said = (
+        f"{why}; {len(together)} of {len(timed)} cases moved together: device time "
+        f"{text.signed_percent(math.expm1(middle))} in the middle, {low} to {high}"
+    )
+    return Shift(change=math.expm1(middle), cases=together, fails=not keys, text=said)

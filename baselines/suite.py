@@ -1,0 +1,81 @@
+"""The baselines of one GPU and model together, and what each is a yardstick for.
+
+A case's few sessions say little of how far sessions vary; those of all cases say it
+together, apart for each metric and for what keeps the GPU busy.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analytic import Promise
+from baselines.policy import Policy
+from baselines.store import Baseline
+from baselines.yardstick import Priors, Sample, Yardstick, priors, yardstick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The baseline of a case, where it lies, to be named in a message, and the
+    regime it was taken in: its spread is pooled with that of the same regime."""
+
+    baseline: Baseline
+    place: str
+    digest: str | None
+    regime: str
+
+    @property
+    def capped(self) -> bool:
+        """A GPU that computes without a pause runs into its power cap, and its clock
+        moves; one that waits for memory or for launches does not. Their noise differs
+        by a factor of ten, so they are not pooled together."""
+        return self.regime == "compute"
+
+    @property
+    def device(self) -> tuple[Sample, ...]:
+        return tuple(
+            Sample(log=math.log(s.device_median_s), card=s.soft.gpu_uuid)
+            for s in self.baseline.sessions
+            if s.device_median_s is not None
+        )
+
+    @property
+    def wall(self) -> tuple[Sample, ...]:
+        """Of no card: it is the host that the wall differs by."""
+        return tuple(Sample(log=math.log(s.wall_median_s)) for s in self.baseline.sessions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What the cases say together of how far sessions vary: of device time under the
+    power cap and without it, and of the wall."""
+
+    steady: Priors
+    capped: Priors
+    wall: Priors
+
+
+def suite_of(stored: Sequence[Stored]) -> Suite:
+    return Suite(
+        steady=priors(one.device for one in stored if not one.capped),
+        capped=priors(one.device for one in stored if one.capped),
+        wall=priors(one.wall for one in stored),
+    )
+
+
+def device_yardstick(stored: Stored, suite: Suite, policy: Policy, *, card: str | None) -> Yardstick | None:
+    """For device times of `card`; None where the stored sessions cannot judge them."""
+    return yardstick(
+        stored.device,
+        card=card,
+        suite=suite.capped if stored.capped else suite.steady,
+        policy=policy,
+        floor=math.log1p(policy.min_effect),
+    )
+
+
+def wall_yardstick(stored: Stored, suite: Suite, policy: Policy, *, promise: Promise) -> Yardstick | None:
+    """For walls. Half of what is promised is the least that is claimed; where nothing is
+    promised nothing will be, and the floor is device time's."""
+    least = policy.min_effect if promise.wall is None else promise.wall / 2
+    return yardstick(stored.wall, card=None, suite=suite.wall, policy=policy, floor=math.log1p(least))

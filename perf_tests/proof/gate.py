@@ -1,0 +1,148 @@
+"""The whole gate on real runs: python -m perf_tests.proof.gate --out DIR
+
+Measures sessions for a baseline of the four cases (into DIR/sessions and DIR/store, once),
+then runs of the same code (DIR/same-1 …), then runs with a slowdown in every model
+(DIR/NAME-1 …), each a pytest process as a nightly starts it, with its fresh processes for
+suspects. Runs that are there already are read, so that a proof can go on where it ended.
+
+Exit status: 0 the same code raised nothing and every slowed case regressed, 1 not so, 2 bad input.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analytic import SpecError, text
+from baselines.codec import FormatError
+from baselines.refresh import RefreshError, measure_sessions, store_sessions
+from baselines.run import RunFolder
+from baselines.store import Store
+from baselines.verdict import Outcome, Status, Verdict
+from perf_tests.proof.inject import VARIABLE, injected
+from perf_tests.proof.sessions import FOUR_CASES
+from perf_tests.proof.work import find_slowdown
+from reports import markdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gated:
+    """One run of the gate: with which slowdown (None: the same code), what it said, how
+    many fresh processes its suspects took, and its exit code."""
+
+    name: str
+    slowdown: str | None
+    verdicts: tuple[Verdict, ...]
+    fresh: int
+    exit_status: int | None
+
+    @property
+    def alarms(self) -> int:
+        """Cases that failed for being slower."""
+        return sum(
+            v.status in (Status.REGRESSED, Status.SHIFTED) and v.outcome(strict=False) is Outcome.FAILS
+            for v in self.verdicts
+        )
+
+    @property
+    def as_expected(self) -> bool:
+        if self.slowdown is None:
+            return self.exit_status == 0 and not self.alarms
+        return self.exit_status == 1 and self.alarms == len(self.verdicts)
+
+
+def read(path: Path) -> Gated:
+    """A run of the gate. Raises FormatError for a folder that holds none, SpecError for
+    one that was not judged."""
+    folder = RunFolder(path)
+    info, verdicts = folder.info(), folder.verdicts()
+    if not verdicts:
+        raise SpecError(f"{path}: the run was not judged")
+    return Gated(
+        name=path.name,
+        slowdown=injected(path),
+        verdicts=verdicts,
+        fresh=len(folder.confirmations()),
+        exit_status=info.exit_status,
+    )
+
+
+def run_gate(path: Path, store: Path, arguments: Sequence[str], *, slowdown: str | None) -> None:
+    """One pytest process of the gate. How it ends is read off its folder."""
+    plugin = ("-p", "perf_tests.proof.inject") if slowdown else ()
+    command = [sys.executable, "-m", "pytest", *plugin, *arguments]
+    command += [f"--perf-out={path}", f"--perf-baselines={store}"]
+    environment = os.environ | ({VARIABLE: slowdown} if slowdown else {})
+    started_s = time.perf_counter()
+    with (path.parent / f"{path.name}.txt").open("w", encoding="utf-8") as said:
+        done = subprocess.run(command, check=False, env=environment, stdout=said, stderr=subprocess.STDOUT)
+    took = text.seconds(time.perf_counter() - started_s)
+    print(f"{path.name}: exit code {done.returncode} after {took}", flush=True)
+
+
+def table(runs: Sequence[Gated]) -> str:
+    """Markdown, a line a run."""
+    cases = list(dict.fromkeys(v.case for run in runs for v in run.verdicts))
+    rows = [
+        [
+            run.name,
+            *(_statuses(run)[case] for case in cases),
+            str(run.fresh),
+            "–" if run.exit_status is None else str(run.exit_status),
+            "as expected" if run.as_expected else "NOT AS EXPECTED",
+        ]
+        for run in runs
+    ]
+    headers = ("run", *map(markdown.code, cases), "fresh processes", "exit code", "")
+    return markdown.table(headers, rows, left=range(len(cases) + 1))
+
+
+def _statuses(run: Gated) -> Mapping[str, str]:
+    return {v.case: v.status.value for v in run.verdicts}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m perf_tests.proof.gate", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the runs' folders")
+    parser.add_argument("--sessions", type=int, default=5, help="of the baseline (default: 5)")
+    parser.add_argument("--same", type=int, default=10, help="runs of the same code (default: 10)")
+    parser.add_argument("--slowed", type=int, default=10, help="runs with the slowdown (default: 10)")
+    parser.add_argument("--slowdown", default="mlp-2", metavar="NAME", help="(default: mlp-2)")
+    options, given = parser.parse_known_args(arguments)
+    try:
+        return _prove(options, given or FOUR_CASES)
+    except RefreshError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 1
+    except (SpecError, FormatError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _prove(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    find_slowdown(options.slowdown)
+    options.out.mkdir(parents=True, exist_ok=True)
+    store = options.out / "store"
+    if not store.is_dir():
+        sessions = measure_sessions(options.out / "sessions", arguments, sessions=options.sessions)
+        store_sessions(Store(store), sessions, command="perf_tests.proof.gate")
+    planned = [(f"same-{n}", None) for n in range(1, options.same + 1)]
+    planned += [(f"{options.slowdown}-{n}", options.slowdown) for n in range(1, options.slowed + 1)]
+    for name, slowdown in planned:
+        if not RunFolder(options.out / name).exists():
+            run_gate(options.out / name, store, arguments, slowdown=slowdown)
+    runs = [read(options.out / name) for name, _ in planned]
+    print(table(runs))
+    odd = sum(not run.as_expected for run in runs)
+    print(f"\n{len(runs)} runs of the gate, {odd} not as expected")
+    return 1 if odd else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
