@@ -27,7 +27,7 @@ __all__ = ["FormatError", "from_json", "read", "to_json", "to_text", "write", "w
 T = TypeVar("T")
 Json = dict[str, Any]
 
-# Beyond any that is stored; Python takes the longer, the square of their length.
+# No stored integer is longer; the time to read one grows with its length squared.
 MOST_DIGITS = 1000
 MOST_INTEGER = 2**63 - 1
 

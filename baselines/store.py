@@ -231,7 +231,7 @@ class Store:
         return list(texts)
 
     def _sweep(self) -> None:
-        """Under the lock no file is in the making."""
+        """Takes away what killed writers left: under the lock no file is in the making."""
         for folder, below, names in os.walk(self.root):
             # Baselines lie two folders deep.
             if len(Path(folder).relative_to(self.root).parts) == 2:

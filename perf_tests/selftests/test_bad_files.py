@@ -35,13 +35,14 @@ OLD = [
     json.loads((Path(__file__).with_name(f"record_schema_{n}.json")).read_text(encoding="utf-8"))
     for n in range(1, SCHEMA)
 ]
-COMMITTED = json.loads(
-    next((ROOT / "baselines" / "data").rglob(f"{DECODE}.json")).read_text(encoding="utf-8")
-)
+COMMITTED = [
+    json.loads(path.read_text(encoding="utf-8"))
+    for path in (ROOT / "baselines" / "data").glob(f"h100-sxm/*/{DECODE}.json")
+]
 # Good files of every kind, and of every schema.
 GOOD: list[tuple[type, Any]] = [
     *((type(value), to_json(value)) for value in (PLAIN, FULL, FULL_BASELINE, INFO, VERDICTS)),
-    (Baseline, COMMITTED),
+    *((Baseline, committed) for committed in COMMITTED),
     *((Record, old) for old in OLD),
 ]
 
