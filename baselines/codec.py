@@ -22,7 +22,7 @@ from baselines.files import read_bytes, write_text
 from baselines.record import SCHEMA
 from baselines.upgrades import upgraded
 
-__all__ = ["FormatError", "from_json", "read", "to_json", "to_text", "write", "write_text"]
+__all__ = ["FormatError", "from_json", "one_line", "read", "to_json", "to_text", "write", "write_text"]
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -151,10 +151,10 @@ def read(kind: type[T], path: Path) -> T:
         _require_schema(data)
         return from_json(kind, upgraded(kind, data))
     except (FormatError, SpecError, RecursionError) as error:
-        raise FormatError(f"{path}: {_line(str(error))}") from error
+        raise FormatError(f"{path}: {one_line(str(error))}") from error
 
 
-def _line(message: str) -> str:
+def one_line(message: str) -> str:
     """What a file's own text cannot draw out, break in two, or colour."""
     line = message if message.isprintable() else repr(message)[1:-1]
     return line if len(line) <= _MESSAGE_CHARS else f"{line[:_MESSAGE_CHARS]}…"

@@ -188,7 +188,7 @@ class Store:
         baseline = codec.read(Baseline, path)
         held, wanted = (baseline.case, baseline.model, baseline.gpu), (case.id, case.model, gpu)
         if held != wanted:
-            raise FormatError(f"{path}: holds {' of '.join(held)}, not {' of '.join(wanted)}")
+            raise FormatError(f"{path}: holds {codec.one_line(' of '.join(held))}, not {' of '.join(wanted)}")
         return baseline
 
     def suite(self, record: Record) -> list[tuple[Path, Baseline]]:

@@ -617,6 +617,17 @@ def test_the_command_says_it_in_one_line(
     assert PLACES["baseline"](path, store.root).read_bytes() == before
 
 
+def test_a_baseline_of_another_case_is_named_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Store(tmp_path / "store").write([record(DECODE)], written=WHEN, command="a test")
+    path.write_text(path.read_text(encoding="utf-8").replace(DECODE, "a\\nb\\u001b[2J"), encoding="utf-8")
+    code, (line,) = refresh(capsys, tmp_path / "store", passed(tmp_path / "run").path)
+
+    assert code == 2
+    assert f"{path}: holds a\\nb\\x1b[2J of {MODEL} of h100-sxm, not {DECODE} of " in line
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_the_command_and_files_of_random_damage(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
