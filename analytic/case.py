@@ -18,8 +18,11 @@ class Phase(StrEnum):
 # is read where that engine is not to be had.
 _ENGINE = "[a-z0-9]+"
 
+# Python reads no integer of thousands of digits.
+_SIZE = "[0-9]{1,19}"
+
 _ID = re.compile(
-    r"(?P<phase>[a-z]+)-b(?P<batch>\d+)-(?P<kind>[pc])(?P<length>\d+)(-n(?P<output>\d+))?"
+    rf"(?P<phase>[a-z]+)-b(?P<batch>{_SIZE})-(?P<kind>[pc])(?P<length>{_SIZE})(-n(?P<output>{_SIZE}))?"
     rf"-(?P<precision>{'|'.join(sorted(PRECISIONS, key=len, reverse=True))})-(?P<engine>{_ENGINE})"
 )
 

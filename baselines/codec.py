@@ -1,15 +1,16 @@
 """Frozen dataclasses to JSON and back, checked field by field.
 
 JSON that does not fit the dataclass is an error that names the field: a record
-is either read whole or refused.
+is either read whole or refused. A file may come from anywhere: whatever it holds,
+reading it raises nothing but FormatError, in one line.
 """
 
+import codecs
 import json
 import math
-import os
-import tempfile
 import types
 import typing
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -17,10 +18,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from analytic import SpecError
+from baselines.files import read_bytes, write_text
 from baselines.record import SCHEMA
 from baselines.upgrades import upgraded
 
+__all__ = ["FormatError", "from_json", "one_line", "read", "to_json", "to_text", "write", "write_text"]
+
 T = TypeVar("T")
+Json = dict[str, Any]
+
+# No stored integer is longer; the time to read one grows with its length squared.
+MOST_DIGITS = 1000
+MOST_INTEGER = 2**63 - 1
+
+# What is quoted of a file's own text in a message.
+_MESSAGE_CHARS = 500
 
 
 class FormatError(ValueError):
@@ -50,7 +62,7 @@ def from_json(kind: type[T], data: Any, *, where: str = "") -> T:
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     for name in data:
         if name not in names:
-            raise FormatError(f"{where}.{name}: no such field in {kind.__name__}")
+            raise FormatError(f"{where}.{_key(name)}: no such field in {kind.__name__}")
     for name in names:
         if name not in data:
             raise FormatError(f"{where}.{name}: missing")
@@ -77,7 +89,11 @@ def _value(hint: Any, data: Any, where: str) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(data, dict):
             raise FormatError(f"{where}: an object is needed, not {_shown(data)}")
-        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
+        places = {key: f"{where}.{_key(key)}" for key in data}
+        return {
+            _scalar(arguments[0], key, places[key]): _value(arguments[1], item, places[key])
+            for key, item in data.items()
+        }
     if is_dataclass(hint):
         return from_json(typing.cast("type", hint), data, where=where)
     return _scalar(hint, data, where)
@@ -99,57 +115,124 @@ def _scalar(hint: Any, data: Any, where: str) -> Any:
         return number
     if type(data) is not hint:
         raise FormatError(f"{where}: {hint.__name__} is needed, not {_shown(data)}")
+    if hint is int and abs(data) > MOST_INTEGER:
+        raise FormatError(f"{where}: an integer of 64 bits is needed, not {_shown(data)}")
+    if hint is str and not _is_text(data):
+        raise FormatError(f"{where}: {_shown(data)} holds half a surrogate pair; whole characters are needed")
     return data
+
+
+def _is_text(data: str) -> bool:
+    """Not where an escape in JSON names what is no character."""
+    try:
+        data.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(data: Any) -> str:
     return f"{str(data)[:40]!r} ({type(data).__name__})"
 
 
+def _key(key: str) -> str:
+    """A key as a place names it; quoted and cut where it may be anything."""
+    return key if key.isidentifier() and len(key) <= 60 else repr(key[:40])
+
+
 def read(kind: type[T], path: Path) -> T:
     """The `kind` that the JSON file at `path` holds, upgraded from an older schema.
 
-    Raises FormatError that names the file: not readable, not JSON, of a newer
-    schema, or a field that does not fit.
+    Raises FormatError that names the file: a link or no plain file, too large, not
+    readable, not JSON, a key twice, of a newer schema, or a field that does not fit.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: cannot be read: {error}") from error
-    except (ValueError, RecursionError) as error:  # as json raises for any malformed text
-        raise FormatError(f"{path}: not JSON, or cut short: {error}") from error
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if type(schema) is not int:
-        raise FormatError(f"{path}: no schema number; a file of schema {SCHEMA} is needed")
-    if schema > SCHEMA:
-        raise FormatError(
-            f"{path}: schema {schema} is newer than this Roofgate reads ({SCHEMA}): update Roofgate"
-        )
-    if schema < 1:
-        raise FormatError(f"{path}: schema {schema} never existed")
-    try:
+        data = _parsed(_text(path))
+        _require_schema(data)
         return from_json(kind, upgraded(kind, data))
     except (FormatError, SpecError, RecursionError) as error:
-        raise FormatError(f"{path}: {error}") from error
+        raise FormatError(f"{path}: {one_line(str(error))}") from error
+
+
+def one_line(message: str) -> str:
+    """What a file's own text cannot draw out, break in two, or colour."""
+    line = message if message.isprintable() else repr(message)[1:-1]
+    return line if len(line) <= _MESSAGE_CHARS else f"{line[:_MESSAGE_CHARS]}…"
+
+
+def _text(path: Path) -> str:
+    """The text of a plain file. Raises FormatError, which does not name it."""
+    try:
+        data = read_bytes(path)
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        raise FormatError(f"cannot be read: {error}") from error
+    if data.startswith(codecs.BOM_UTF8):
+        raise FormatError("not JSON: it begins with a byte order mark; UTF-8 without one is needed")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"cannot be read: {error}") from error
+
+
+def _parsed(text: str) -> Any:
+    """Raises FormatError for what is no JSON, and for an object with a key twice: of
+    the two values JSON does not say which is meant."""
+    repeated: list[tuple[Json, str]] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> Json:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            ((key, _times),) = Counter(key for key, _ in pairs).most_common(1)
+            repeated.append((found, key))
+        return found
+
+    try:
+        data = json.loads(text, object_pairs_hook=unique, parse_int=_integer)
+    except (ValueError, RecursionError) as error:  # as json raises for any malformed text
+        raise FormatError(f"not JSON, or cut short: {error}") from error
+    if repeated:
+        # The last to be closed is in `data`: no other holds it and drops it.
+        holder, key = repeated[-1]
+        raise FormatError(f"{_place(data, holder)}.{_key(key)}: there twice; once is needed")
+    return data
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"an integer of {len(digits)} digits; {MOST_DIGITS} are the most")
+    return int(digits)
+
+
+def _place(data: Any, wanted: Json) -> str:
+    """Where in parsed JSON that very object is."""
+    left: list[tuple[str, Any]] = [("", data)]
+    while left:
+        where, value = left.pop()
+        if value is wanted:
+            return where
+        if isinstance(value, dict):
+            left += ((f"{where}.{_key(key)}", item) for key, item in value.items())
+        elif isinstance(value, list):
+            left += ((f"{where}[{i}]", item) for i, item in enumerate(value))
+    return ""
+
+
+def _require_schema(data: Any) -> None:
+    """Raises FormatError for what is of no schema that can be read."""
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if type(schema) is not int:
+        raise FormatError(f"no schema number; a file of schema {SCHEMA} is needed")
+    if schema > SCHEMA:
+        raise FormatError(f"schema {schema} is newer than this Roofgate reads ({SCHEMA}): update Roofgate")
+    if schema < 1:
+        raise FormatError(f"schema {schema} never existed")
+
+
+def to_text(value: Any) -> str:
+    """`value` as a file holds it: sorted JSON that ends in a line."""
+    return json.dumps(to_json(value), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def write(value: Any, path: Path) -> None:
     """Stores `value` as sorted JSON at `path`, whole or not at all."""
-    text = json.dumps(to_json(value), indent=1, sort_keys=True, allow_nan=False) + "\n"
-    write_text(text, path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Stores `text` at `path`, whole or not at all: beside it, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(to_text(value), path)

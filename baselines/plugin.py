@@ -16,7 +16,7 @@ from baselines.codec import FormatError
 from baselines.judging import Judged, judge_folder
 from baselines.policy import POLICY
 from baselines.run import RunFolder, Verdicts
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import DEFAULT_STORE, Store, baseline_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -157,8 +157,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     try:
         if config.getoption("--perf-update") == "missing":
             config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
+    except (FormatError, SpecError, OSError) as error:
+        _fail(session, f"--perf-update missing: not stored: {error}")
+    try:
         perf.folder.write_info(replace(perf.folder.info(), exit_status=int(session.exitstatus)))
-    except OSError as error:  # a full disk: the records that it took are kept
+    except (FormatError, OSError) as error:  # a full disk: the records that it took are kept
         _fail(session, f"the end of the run could not be stored: {error}")
 
 
@@ -185,14 +188,16 @@ def _store_missing(perf: PerfState, *, passed: bool) -> str:
         return "--perf-update missing: nothing stored, the run did not pass"
     judged = perf.judge()
     usable = {v.case for v in judged.verdicts if v.status is not Status.INVALID}
-    written = []
-    for derived in judged.derived:
-        record = derived.record
-        if record.case.id in usable and perf.store.load(record) is None:
-            when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-            perf.store.write([record], written=when, command="pytest --perf-update missing")
-            written.append(record.case.id)
-    return f"--perf-update missing: stored {len(written)} baselines in {perf.store.root}"
+    records = [d.record for d in judged.derived if d.record.case.id in usable]
+    when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    with perf.store.locked():
+        missing = [
+            baseline_of([record], written=when, command="pytest --perf-update missing")
+            for record in records
+            if perf.store.load(record) is None
+        ]
+        perf.store.put(missing)
+    return f"--perf-update missing: stored {len(missing)} baselines in {perf.store.root}"
 
 
 NOTES = pytest.StashKey[list[str]]()

@@ -61,6 +61,10 @@ class Conditions:
     persistence: bool | None
     pcie: str | None
 
+    def __post_init__(self) -> None:
+        require_not_negative("observed_s", (self.observed_s,))
+        require_not_negative("slowed_s", tuple((self.slowed_s or {}).values()))
+
     @property
     def states(self) -> tuple[GpuState, ...]:
         """Every reading, in order."""
@@ -111,6 +115,10 @@ class KernelTime:
     launches: int
     device_s: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        require_not_negative("launches", (self.launches,))
+        require_not_negative("device_s", self.device_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
@@ -127,6 +135,10 @@ class Counts:
     syncs: int | None = None
     copies: int | None = None
     allocated_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("launches", "aten_ops", "python_calls", "syncs", "copies", "allocated_bytes"):
+            require_not_negative(name, (getattr(self, name),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +166,13 @@ def require_times(name: str, samples: Sequence[float] | None) -> None:
         raise SpecError(f"{name} holds no sample")
     if min(samples) <= 0:
         raise SpecError(f"{name} holds {min(samples)} s; a time is positive")
+
+
+def require_not_negative(name: str, values: Sequence[float | None] | None) -> None:
+    """Raises SpecError for a time, energy or count below zero; what was not observed passes."""
+    lowest = min((v for v in values or () if v is not None), default=0)
+    if lowest < 0:
+        raise SpecError(f"{name} holds {lowest}; none is below zero")
 
 
 def require_clocks(clocks_mhz: Sequence[float] | None, device_s: Sequence[float] | None) -> None:
@@ -209,6 +228,9 @@ class Measurement:
     def __post_init__(self) -> None:
         for name in ("wall_s", "back_to_back_s", "device_s", "first_token_s"):
             require_times(name, getattr(self, name))
+        require_not_negative("warmup_s", self.warmup_s)
+        for name in ("prepare_s", "hold_s", "energy_j"):
+            require_not_negative(name, (getattr(self, name),))
         require_clocks(self.held_clock_mhz, self.device_s)
         if self.first_token_s is None:
             return

@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 
 from analytic import text
-from baselines.codec import FormatError
 from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store, baseline_of
@@ -110,23 +109,23 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
 
 def store_sessions(store: Store, runs: Sequence[RunFolder], *, command: str) -> list[Change]:
     """Replaces the baselines of every case in `runs`; all stored files and all
-    new sessions are checked before the first is written.
+    new sessions are checked before the first is written. No other writer comes between
+    the look at the old and the last of the new.
 
-    Raises RefreshError, FormatError and SpecError; a damaged file is never overwritten.
+    Raises RefreshError, FormatError, SpecError and OSError; a damaged file is never overwritten.
     """
     by_case = collect(runs)
-    old = {case_id: store.load(records[0]) for case_id, records in by_case.items()}
     written = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    for records in by_case.values():
-        baseline_of(records, written=written, command=command)
-    changes = []
-    for case_id, records in by_case.items():
-        path = store.write(records, written=written, command=command)
-        new = store.load(records[0])
-        if new is None:
-            raise FormatError(f"{path}: gone as soon as it was written")
-        changes.append(_change(case_id, path, old[case_id], new))
-    return changes
+    new = {
+        case_id: baseline_of(records, written=written, command=command)
+        for case_id, records in by_case.items()
+    }
+    with store.locked():
+        old = {case_id: store.load(records[0]) for case_id, records in by_case.items()}
+        paths = store.put(list(new.values()))
+    return [
+        _change(case_id, path, old[case_id], new[case_id]) for case_id, path in zip(new, paths, strict=True)
+    ]
 
 
 def _change(case_id: str, path: Path, old: Baseline | None, new: Baseline) -> Change:

@@ -10,6 +10,7 @@ kernels.csv         one line a kernel of every case, where kernels were seen
 ceilings.json       what the machine reached, for `python -m analytic ceilings`; never read here
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from analytic.ceilings_file import NAME as CEILINGS
 from analytic.ceilings_file import as_json
 from baselines import codec
 from baselines.codec import FormatError
-from baselines.record import SCHEMA, Record
+from baselines.names import require_case, require_model
+from baselines.record import SCHEMA, Record, require_not_negative
 from baselines.verdict import Shift, Verdict
 
 
@@ -47,6 +49,9 @@ class RunInfo:
     planned: tuple[Planned, ...] = ()
     exit_status: int | None = None
     spent_s: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_not_negative("spent_s", tuple(self.spent_s.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,10 @@ class RunFolder:
 
     def start(self, info: RunInfo) -> None:
         """Claims the folder for a new run. Raises FormatError where there is one
-        already, even if another process made it a moment ago."""
+        already, even if another process made it a moment ago, and for a planned case
+        whose record could not be kept under its names."""
+        for planned in info.planned:
+            require_model(planned.case)
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             (self.path / "run.json").touch(exist_ok=False)
@@ -98,13 +106,16 @@ class RunFolder:
         self.write_info(replace(info, planned=planned))
 
     def write_record(self, record: Record) -> Path:
+        """Raises FormatError for a record that could not be found, or stored as a
+        baseline, under its names."""
+        require_case(record.case, gpu=record.gpu)
         path = self.path / "records" / f"{record.case.id}.json"
         codec.write(record, path)
         return path
 
     def records(self) -> tuple[Record, ...]:
         """Every record, in the order of the plan. Raises FormatError."""
-        read = [codec.read(Record, p) for p in sorted((self.path / "records").glob("*.json"))]
+        read = [_record(p) for p in sorted((self.path / "records").glob("*.json"))]
         order = {p.case.id: i for i, p in enumerate(self.info().planned)}
         return tuple(sorted(read, key=lambda r: order.get(r.case.id, len(order))))
 
@@ -129,7 +140,16 @@ class RunFolder:
     def verdicts(self) -> tuple[Verdict, ...]:
         """The verdicts given at the end of the run; none where it was not judged."""
         path = self.path / "verdicts.json"
-        return codec.read(Verdicts, path).verdicts if path.is_file() else ()
+        return codec.read(Verdicts, path).verdicts if os.path.lexists(path) else ()
+
+
+def _record(path: Path) -> Record:
+    record = codec.read(Record, path)
+    try:
+        require_case(record.case, gpu=record.gpu)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+    return record
 
 
 def run_ceilings(records: tuple[Record, ...]) -> Ceilings | None:

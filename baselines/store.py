@@ -1,7 +1,9 @@
 """The store of baselines: one JSON file per case, its sessions inside."""
 
 import hashlib
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean, median, median_low
@@ -10,6 +12,9 @@ from analytic import Case, Ceilings, SpecError
 from baselines import codec
 from baselines.card_clock import at_card_clock
 from baselines.codec import FormatError
+from baselines.files import is_leftover, write_texts
+from baselines.locking import locked
+from baselines.names import require_case
 from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Record, SoftKey, require_times
 
 DEFAULT_STORE = Path("baselines") / "data"
@@ -181,27 +186,43 @@ def differing(stored: object, measured: object) -> list[str]:
 
 
 class Store:
-    """A folder <gpu>/<model>/<case-id>.json. Makes nothing until it writes."""
+    """A folder <gpu>/<model>/<case-id>.json. Makes nothing until it writes.
+
+    Who reads needs no lock: each file is replaced whole. Who writes holds it from the
+    first look at what is stored until the last file is (`locked`, `put`).
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, record: Record) -> Path:
-        return self.root / record.gpu / record.case.model / f"{record.case.id}.json"
+        """Raises FormatError for names that would not lie in the store."""
+        return self.place(record.case, gpu=record.gpu)
+
+    def place(self, case: Case, *, gpu: str) -> Path:
+        require_case(case, gpu=gpu)
+        return self.root / gpu / case.model / f"{case.id}.json"
 
     def load(self, record: Record) -> Baseline | None:
         """The baseline of a record's case; None where none is stored.
 
         Raises FormatError for a file that cannot be used; it is never overwritten.
         """
-        path = self.path(record)
-        if not path.exists():
+        return self.find(record.case, gpu=record.gpu)
+
+    def find(self, case: Case, *, gpu: str) -> Baseline | None:
+        """As `load`, for a case on a GPU."""
+        path = self.place(case, gpu=gpu)
+        for folder in (path.parent.parent, path.parent):
+            if folder.is_symlink():
+                raise FormatError(f"{path}: {folder} is a symbolic link; a folder in the store is needed")
+        # A link that leads nowhere is no baseline, and is not nothing either.
+        if not os.path.lexists(path):
             return None
         baseline = codec.read(Baseline, path)
-        held = (baseline.case, baseline.model, baseline.gpu)
-        wanted = (record.case.id, record.case.model, record.gpu)
+        held, wanted = (baseline.case, baseline.model, baseline.gpu), (case.id, case.model, gpu)
         if held != wanted:
-            raise FormatError(f"{path}: holds {' of '.join(held)}, not {' of '.join(wanted)}")
+            raise FormatError(f"{path}: holds {codec.one_line(' of '.join(held))}, not {' of '.join(wanted)}")
         return baseline
 
     def suite(self, record: Record) -> list[tuple[Path, Baseline]]:
@@ -217,15 +238,43 @@ class Store:
             found.append((path, baseline))
         return found
 
-    def write(self, records: Sequence[Record], *, written: str, command: str) -> Path:
-        """Replaces the baseline of one case by these sessions, atomically.
+    def locked(self) -> AbstractContextManager[None]:
+        """Keeps other writers out. Raises FolderBusyError and OSError (locking.py)."""
+        return locked(self.root)
 
-        Raises FormatError, and writes nothing, where the stored file is damaged.
-        """
-        self.load(records[0])
-        path = self.path(records[0])
-        codec.write(baseline_of(records, written=written, command=command), path)
+    def write(self, records: Sequence[Record], *, written: str, command: str) -> Path:
+        """Replaces the baseline of one case by these sessions, as `put` does, under the lock."""
+        baseline = baseline_of(records, written=written, command=command)
+        with self.locked():
+            (path,) = self.put([baseline])
         return path
+
+    def put(self, baselines: Sequence[Baseline]) -> list[Path]:
+        """Replaces these baselines, each atomically and all or none as far as a disk
+        can (files.py); takes away what killed writers left. To be called under the lock.
+
+        Raises FormatError, and writes nothing, where a stored file is damaged.
+        """
+        texts = {}
+        for baseline in baselines:
+            case = Case.parse(baseline.case, model=baseline.model)
+            self.find(case, gpu=baseline.gpu)
+            texts[self.place(case, gpu=baseline.gpu)] = codec.to_text(baseline)
+        self._sweep()
+        write_texts(texts)
+        return list(texts)
+
+    def _sweep(self) -> None:
+        """Takes away what killed writers left: under the lock no file is in the making."""
+        for folder, below, names in os.walk(self.root):
+            # Baselines lie two folders deep.
+            if len(Path(folder).relative_to(self.root).parts) == 2:
+                below.clear()
+            for path in (Path(folder, name) for name in names):
+                if is_leftover(path):
+                    # Another user's, in a folder that is not written to either.
+                    with suppress(PermissionError):
+                        path.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> str | None:

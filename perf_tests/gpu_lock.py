@@ -4,36 +4,21 @@ A run's own children go on under its lock: it exports HELD, "<uuid>:<pid>".
 """
 
 import contextlib
-import datetime as dt
 import fcntl
 import os
-import shlex
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from analytic import SpecError
+from baselines.locking import Holder, holder, runs, sign
 
 # A place that all users of the machine share; another one by this variable.
 FOLDER = "ROOFGATE_LOCK_DIR"
 DEFAULT_FOLDER = Path("/tmp")  # noqa: S108 - shared on purpose; see _open
 HELD = "ROOFGATE_GPU_LOCK"
 
-# What is kept of a command, to be named in a message.
-COMMAND_CHARS = 200
-
 
 class GpuBusyError(SpecError):
     """Another run measures on this GPU; the message says which, and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who holds a lock, as the lock's file says."""
-
-    pid: int
-    command: str
-    since: str
 
 
 class GpuLock:
@@ -50,14 +35,14 @@ class GpuLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _read(self._fd)
+            found = holder(self._fd)
             self._close()
-            self.run_pid = _parent_run(uuid, holder)
+            self.run_pid = _parent_run(uuid, found)
             if self.run_pid is None:
-                raise GpuBusyError(_busy(name, uuid, path, holder)) from None
+                raise GpuBusyError(_busy(name, uuid, path, found)) from None
             return
         self.run_pid = os.getpid()
-        _write(self._fd)
+        sign(self._fd)
         os.environ[HELD] = f"{uuid}:{self.run_pid}"
         # A forked child shares the lock and would keep it when this process is gone.
         os.register_at_fork(after_in_child=self._close)
@@ -112,56 +97,22 @@ def _open(path: Path) -> int:
     return fd
 
 
-def _write(fd: int) -> None:
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    command = shlex.join(sys.orig_argv)[:COMMAND_CHARS]
-    # Another user's file, opened to read, or a full disk: held all the same.
-    with contextlib.suppress(OSError):
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n{now}\n{command}\n".encode(), 0)
-
-
-def _read(fd: int) -> Holder | None:
-    """The holder by the file; None where it names no process that runs here: one
-    that could not write, or has not yet, or runs in another container."""
-    lines = os.pread(fd, 4096, 0).decode(errors="replace").splitlines()
-    try:
-        pid, since, command = int(lines[0]), lines[1], lines[2]
-    except (IndexError, ValueError):
-        return None
-    if not _runs(pid):
-        return None
-    # Anyone may have written it: nothing that a terminal would obey.
-    since, command = ("".join(c for c in text if c.isprintable()) for text in (since, command))
-    return Holder(pid=pid, command=command[:COMMAND_CHARS], since=since[:40])
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError, ValueError):
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True
-
-
-def _parent_run(uuid: str, holder: Holder | None) -> int | None:
+def _parent_run(uuid: str, found: Holder | None) -> int | None:
     """The process under whose lock this one was started, if it is the holder. A
     variable that outlived its run names no holder."""
     of, _, pid = os.environ.get(HELD, "").rpartition(":")
     if of != uuid or not pid.isdecimal():
         return None
     # A holder that could not write its name still counts while it runs.
-    same = _runs(int(pid)) if holder is None else holder.pid == int(pid)
+    same = runs(int(pid)) if found is None else found.pid == int(pid)
     return int(pid) if same else None
 
 
-def _busy(name: str, uuid: str, path: Path, holder: Holder | None) -> str:
-    if holder is None:
+def _busy(name: str, uuid: str, path: Path, found: Holder | None) -> str:
+    if found is None:
         who = f"a run that {path} does not name"
     else:
-        who = f"process {holder.pid} ({holder.command}) since {holder.since}"
+        who = f"process {found.pid} ({found.command}) since {found.since}"
     return (
         f"{name} ({uuid}) is being measured by {who}; two runs on one GPU spoil each other: "
         "wait until it has ended, or choose another GPU by CUDA_VISIBLE_DEVICES"

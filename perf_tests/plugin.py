@@ -77,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "gpu: measures on an NVIDIA GPU",
         "measures(phase): a test that measures every case of that phase",
         "judges: a test that gives the verdict of every case",
+        "long: proofs that take minutes (make long)",
     ):
         config.addinivalue_line("markers", line)
     if config.getoption("--perf-model") and config.getoption("--perf-checkpoint"):

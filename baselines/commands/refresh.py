@@ -9,6 +9,7 @@ from pathlib import Path
 from analytic import SpecError
 from baselines.commands import Subparsers
 from baselines.derived import CPU
+from baselines.locking import FolderBusyError
 from baselines.refresh import RefreshError, change_table, measure_sessions, store_sessions
 from baselines.run import RunFolder
 from baselines.store import DEFAULT_STORE, Store
@@ -38,7 +39,7 @@ def add(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     try:
         return _refresh(options)
-    except RefreshError as error:
+    except (RefreshError, FolderBusyError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
 

@@ -4,6 +4,7 @@ stored records, and everything that is refused."""
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -12,8 +13,10 @@ import pytest
 
 from analytic.ceilings_file import read_ceilings
 from baselines import plugin
+from baselines import store as stores
 from baselines.codec import read
 from baselines.judging import Judged
+from baselines.locking import locked
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
 from baselines.store import Baseline, Store
@@ -604,6 +607,24 @@ def test_only_missing_baselines_are_stored_and_only_once(fresh: plugin.PerfState
     kept = fresh.store.load(tampered(1.0))
     assert kept is not None
     assert [s.run for s in kept.sessions] == ["before"]
+
+
+def test_a_store_that_another_writes_is_said_and_the_end_of_the_run_is_kept(
+    fresh: plugin.PerfState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "locked", partial(locked, wait_s=0))
+    session = Session(fresh, update="missing")
+    with locked(fresh.store.root):
+        session.finish()
+
+    (note,) = session.notes
+    assert note.startswith(
+        f"--perf-update missing: not stored: {fresh.store.root} is being written by process "
+    )
+    assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
+    assert fresh.folder is not None
+    assert fresh.folder.info().exit_status == pytest.ExitCode.TESTS_FAILED
+    assert len(list(fresh.store.root.rglob("*.json"))) == 1
 
 
 def test_a_run_that_failed_stores_nothing(fresh: plugin.PerfState) -> None:

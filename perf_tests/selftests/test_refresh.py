@@ -54,8 +54,9 @@ def five(root: Path, *, first_s: float = 0.008) -> list[RunFolder]:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Every file under `root` with its bytes."""
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    """Every file under `root` with its bytes, but for the store's lock."""
+    files = (p for p in root.rglob("*") if p.is_file() and p.name != ".lock")
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
 
 
 def refresh(store: Path, runs: Sequence[RunFolder | Path], *more: str) -> int:

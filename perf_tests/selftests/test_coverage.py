@@ -1,0 +1,176 @@
+"""The store beside the tables of cases: what is left over, what is lacking, what is damaged."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analytic import Case
+from baselines.codec import write
+from baselines.coverage import Coverage, Damage, coverage
+from baselines.run import Planned
+from baselines.store import Store
+from perf_tests.cases import LANES, lane_cases
+from perf_tests.selftests.records import MODEL, record
+from perf_tests.selftests.tiny import ROOT
+
+DECODE = "decode-b1-c512-fp16-eager"
+DECODE_8 = "decode-b8-c512-fp16-eager"
+SMALL = "decode-b1-c32-fp32-eager"
+WHEN = "2026-11-22T12:00:00+00:00"
+NOTHING = Coverage(orphans=(), gaps=(), damaged=())
+
+
+def plan(*ids: str, lane: str = "gpu", model: str = MODEL) -> list[Planned]:
+    return [Planned(case=Case.parse(i, model=model), lane=lane) for i in ids]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """The decode case of an H100 alone."""
+    store = Store(tmp_path / "store")
+    keep(store, DECODE)
+    return store
+
+
+def keep(store: Store, case_id: str, *, gpu: str = "h100-sxm", model: str = MODEL) -> Path:
+    return store.write([record(case_id, gpu=gpu, model=model)], written=WHEN, command="a test")
+
+
+def places(store: Store, paths: Iterable[Path]) -> list[str]:
+    return [path.relative_to(store.root).as_posix() for path in paths]
+
+
+def test_all_is_well_where_every_case_has_its_baseline(store: Store) -> None:
+    assert coverage(store, plan(DECODE)) == NOTHING
+
+
+def test_a_store_that_is_not_there_lacks_nothing(tmp_path: Path) -> None:
+    assert coverage(Store(tmp_path / "none"), plan(DECODE)) == NOTHING
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_makes_nothing(store: Store) -> None:
+    (store.root / ".lock").unlink()
+    before = sorted(store.root.rglob("*"))
+    coverage(store, plan(DECODE, DECODE_8))
+
+    assert sorted(store.root.rglob("*")) == before
+
+
+class TestOrphans:
+    def test_a_case_that_no_table_has_any_more(self, store: Store) -> None:
+        keep(store, DECODE_8)
+        found = coverage(store, plan(DECODE))
+
+        assert places(store, found.orphans) == [f"h100-sxm/{MODEL}/{DECODE_8}.json"]
+        assert (found.gaps, found.damaged) == ((), ())
+
+    def test_a_name_that_is_no_case_id(self, store: Store) -> None:
+        path = store.root / "h100-sxm" / MODEL / "decode.json"
+        path.write_text("{}", encoding="utf-8")
+
+        assert coverage(store, plan(DECODE)) == replace(NOTHING, orphans=(path,))
+
+    @pytest.mark.parametrize("place", ["", "h100-sxm", f"h100-sxm/{MODEL}/old"])
+    def test_a_file_where_nobody_looks(self, place: str, store: Store) -> None:
+        path = store.root / place / f"{DECODE}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}", encoding="utf-8")
+
+        assert coverage(store, plan(DECODE)).orphans == (path,)
+
+    def test_a_case_of_another_model_is_none_while_a_table_has_it(self, store: Store) -> None:
+        """Kept for those who measure that model by an option."""
+        keep(store, DECODE, model="mistral-7b-v0.2")
+
+        assert coverage(store, plan(DECODE)) == NOTHING
+
+    def test_what_a_killed_writer_left_is_none(self, store: Store) -> None:
+        (store.root / "h100-sxm" / MODEL / f".{DECODE}.json.k3j2h1ab").write_text("{", encoding="utf-8")
+
+        assert coverage(store, plan(DECODE)) == NOTHING
+
+
+class TestGaps:
+    def test_a_planned_case_of_a_gpu_that_has_others(self, store: Store) -> None:
+        found = coverage(store, plan(DECODE, DECODE_8))
+
+        assert places(store, found.gaps) == [f"h100-sxm/{MODEL}/{DECODE_8}.json"]
+        assert (found.orphans, found.damaged) == ((), ())
+
+    def test_a_gpu_without_a_folder_has_none(self, store: Store) -> None:
+        keep(store, DECODE_8, gpu="t4")
+        found = coverage(store, plan(DECODE, DECODE_8))
+
+        assert places(store, found.gaps) == [
+            f"h100-sxm/{MODEL}/{DECODE_8}.json",
+            f"t4/{MODEL}/{DECODE}.json",
+        ]
+
+    def test_each_lane_has_its_own_machines(self, store: Store) -> None:
+        keep(store, SMALL, gpu="cpu", model="mistral-cpu-140m")
+        cpu = plan(SMALL, "prefill-b1-p32-fp32-eager", lane="cpu", model="mistral-cpu-140m")
+        found = coverage(store, [*plan(DECODE), *cpu])
+
+        assert places(store, found.gaps) == ["cpu/mistral-cpu-140m/prefill-b1-p32-fp32-eager.json"]
+        assert found.orphans == ()
+
+    def test_a_case_that_is_not_run_leaves_none_and_is_no_orphan(self, store: Store) -> None:
+        keep(store, DECODE_8)
+        not_run = [replace(p, not_run="no room") for p in plan(DECODE_8, "decode-b64-c512-fp16-eager")]
+
+        assert coverage(store, [*plan(DECODE), *not_run]) == NOTHING
+
+
+class TestDamaged:
+    def test_a_file_that_is_cut_short(self, store: Store) -> None:
+        path = keep(store, DECODE)
+        path.write_text("{", encoding="utf-8")
+        (damage,) = coverage(store, plan(DECODE)).damaged
+
+        assert damage.path == path
+        assert damage.reason.startswith("not JSON, or cut short")
+
+    def test_a_file_of_another_case(self, store: Store) -> None:
+        path = keep(store, DECODE).rename(store.root / "h100-sxm" / MODEL / f"{DECODE_8}.json")
+        found = coverage(store, plan(DECODE_8))
+
+        reason = f"holds {DECODE} of {MODEL} of h100-sxm, not {DECODE_8} of {MODEL} of h100-sxm"
+        assert found == replace(NOTHING, damaged=(Damage(path=path, reason=reason),))
+
+    def test_a_link_to_a_file_even_one_that_leads_nowhere(self, store: Store) -> None:
+        path = keep(store, DECODE)
+        path.unlink()
+        path.symlink_to("nowhere.json")
+        (damage,) = coverage(store, plan(DECODE)).damaged
+
+        assert damage == Damage(
+            path=path, reason="cannot be read: it is a symbolic link; a plain file is needed"
+        )
+
+    def test_a_link_to_a_folder_is_named_and_not_followed(self, store: Store) -> None:
+        link = store.root / "t4"
+        link.symlink_to(store.root / "h100-sxm")
+
+        assert coverage(store, plan(DECODE)) == replace(
+            NOTHING, damaged=(Damage(path=link, reason="a symbolic link; a folder is needed"),)
+        )
+
+
+def test_the_committed_store_has_no_orphan_and_no_damage() -> None:
+    planned = [Planned(case=case, lane=lane) for lane in LANES for case in lane_cases(lane)]
+    found = coverage(Store(ROOT / "baselines" / "data"), planned)
+
+    assert found.orphans == ()
+    assert found.damaged == ()
+
+
+def test_a_baseline_of_this_schema_is_read_to_tell(store: Store) -> None:
+    """A file that would be taken for another kind is damaged, not covered."""
+    path = store.root / "h100-sxm" / MODEL / f"{DECODE}.json"
+    write(record(DECODE), path)
+    (damage,) = coverage(store, plan(DECODE)).damaged
+
+    assert "no such field in Baseline" in damage.reason
