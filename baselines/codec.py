@@ -113,24 +113,31 @@ def read(kind: type[T], path: Path) -> T:
     schema, or a field that does not fit.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: cannot be read: {error}") from error
+    return parse(kind, text, where=str(path))
+
+
+def parse(kind: type[T], text: str, *, where: str) -> T:
+    """The `kind` that JSON text holds, as read() does; `where` it comes from."""
+    try:
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:  # as json raises for any malformed text
-        raise FormatError(f"{path}: not JSON, or cut short: {error}") from error
+        raise FormatError(f"{where}: not JSON, or cut short: {error}") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int:
-        raise FormatError(f"{path}: no schema number; a file of schema {SCHEMA} is needed")
+        raise FormatError(f"{where}: no schema number; a file of schema {SCHEMA} is needed")
     if schema > SCHEMA:
         raise FormatError(
-            f"{path}: schema {schema} is newer than this Roofgate reads ({SCHEMA}): update Roofgate"
+            f"{where}: schema {schema} is newer than this Roofgate reads ({SCHEMA}): update Roofgate"
         )
     if schema < 1:
-        raise FormatError(f"{path}: schema {schema} never existed")
+        raise FormatError(f"{where}: schema {schema} never existed")
     try:
         return from_json(kind, upgraded(kind, data))
     except (FormatError, SpecError, RecursionError) as error:
-        raise FormatError(f"{path}: {error}") from error
+        raise FormatError(f"{where}: {error}") from error
 
 
 def write(value: Any, path: Path) -> None:
