@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,7 +17,7 @@ from baselines.history.errors import HistoryError
 from baselines.history.opening import open_history
 from baselines.history.place import Place
 from baselines.history.series import METRICS, Series, series_of
-from baselines.history.trend import ENOUGH_POINTS, MIN_EFFECT, Drift, Step, Trend, trend
+from baselines.history.trend import ENOUGH_POINTS, LEAST_POINTS, MIN_EFFECT, Drift, Step, Trend, trend
 from baselines.store import DEFAULT_STORE, Store
 
 
@@ -106,6 +105,7 @@ def _as_json(found: Found) -> dict[str, Any]:
 
 def _shown(found: Found) -> str:
     series, seen = found.series, found.trend
+    left_out = ", ".join(f"{count} {why}" for why, count in sorted(series.left_out.items()))
     noise = "" if seen.noise is None else f", noise {text.percent(seen.noise, digits=2)}"
     name = f"{series.case} of {series.model} on {series.gpu} under hard key {series.hard}"
     lines = [f"{name}: {series.nights} nights, {len(series.points)} points{noise}"]
@@ -114,9 +114,10 @@ def _shown(found: Found) -> str:
         lines.append(f"too few points to look for a change: {ENOUGH_POINTS} are needed")
     elif not seen.steps:
         lines.append("no change point")
-    lines.append(_drift(seen.drift))
-    if series.left_out:
-        lines.append(f"left out: {_counts(series.left_out)}")
+    if series.points:
+        lines.append(_drift(seen.drift))
+    if left_out:
+        lines.append(f"left out: {left_out}")
     return "\n  ".join(lines)
 
 
@@ -130,11 +131,7 @@ def _step(step: Step) -> str:
 
 def _drift(drift: Drift | None) -> str:
     if drift is None:
-        return "against the anchor: unknown, for no baseline is stored under this hard key"
+        return f"against the anchor: unknown; {LEAST_POINTS} points and a baseline under this hard key are needed"
     levels = f"{text.seconds(drift.anchor_s)} -> {text.seconds(drift.now_s)}"
     within = "" if drift.claimed else ", within what is claimed of nothing"
     return f"against the anchor: {text.signed_percent(drift.size)} ({levels}){within}"
-
-
-def _counts(left_out: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))

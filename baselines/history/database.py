@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, bindparam, create_engine, event, insert, inspect, make_url, select, update
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from analytic import SpecError
 from baselines import codec
@@ -55,17 +55,18 @@ class Appended:
 def parse_url(place: Place) -> URL:
     """Raises SpecError for a URL that no database can have; asks no database."""
     said = f"{place.origin} {without_password(place.url or '')!r}"
+    needed = f"a database URL such as {_EXAMPLES} is needed"
     try:
         url = make_url(place.url or "")
         url.get_dialect()
-    except (ArgumentError, ValueError) as error:
-        raise SpecError(f"{said}: {without_password(_first_line(error))}; such as {_EXAMPLES}") from None
-    except SQLAlchemyError:
-        raise SpecError(f"{said}: no kind of database has this name; such as {_EXAMPLES}") from None
+    except NoSuchModuleError:
+        raise SpecError(f"{said}: no such kind of database; {needed}, or none") from None
+    except (ArgumentError, ValueError):  # what they say may hold a part of the password
+        raise SpecError(f"{said} is no URL; {needed}, or none") from None
     except ImportError:
-        return url  # the driver is missing: that is for open_history to say
+        return url  # the driver is missing: that is for open_url to say
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise SpecError(f"{said}: SQLite would keep nothing without a file; such as {_EXAMPLES}")
+        raise SpecError(f"{said}: SQLite keeps nothing without a file; {needed}")
     return url
 
 
