@@ -11,7 +11,7 @@ from baselines.commands import Subparsers
 from baselines.commands.history_option import add_history, place_of
 from baselines.history.errors import HistoryError
 from baselines.history.opening import open_history
-from baselines.history.outbox import is_pending, run_folders, send
+from baselines.history.outbox import run_folders, send, settled
 from baselines.run import RunFolder
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def _folders(given: Sequence[Path]) -> list[RunFolder]:
 def _send(folder: RunFolder, history: "History", *, named: bool) -> bool:
     """Sends a run and says so; False for one that cannot be read. Raises HistoryError."""
     try:
-        if not named and not is_pending(folder, history):
-            print(f"{folder.path}: there already")
+        if not named and (why := settled(folder, history)):
+            print(f"{folder.path}: {why}")
             return True
         appended = send(folder, history)
     except FormatError as error:

@@ -75,14 +75,14 @@ def _sent(entries: tuple[Entry, ...], folder: RunFolder, history: "History") -> 
     return Sent(database=history.id, name=history.name, records=len(entries), exit_status=ended)
 
 
-def is_pending(folder: RunFolder, history: "History") -> bool:
-    """Whether the history lacks any of the run, as far as the note tells. Raises FormatError."""
+def settled(folder: RunFolder, history: "History") -> str | None:
+    """Why there is nothing to send, as far as the note tells; None where there is. Raises FormatError."""
     note = read_note(folder)
     if note.withheld:
-        return False
+        return "kept out of every history, as the run asked; name its folder to send it"
     noted = {(s.records, s.exit_status) for s in note.sent if s.database == history.id}
     records = sum(1 for _ in (folder.path / "records").glob("*.json"))
-    return (records, folder.info().exit_status) not in noted
+    return "there already" if (records, folder.info().exit_status) in noted else None
 
 
 def run_folders(root: Path) -> list[RunFolder]:

@@ -1,5 +1,6 @@
 """The history in SQLite, where it is kept, and all that may go wrong with it."""
 
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -20,6 +21,11 @@ from perf_tests.selftests.histories import DECODE, AnyDatabase, a_run, kept, nam
 from perf_tests.selftests.test_lanes import Session
 from perf_tests.selftests.tiny import Place as Checkout
 from perf_tests.selftests.tiny import environment, run
+
+
+@pytest.fixture(autouse=True)
+def _sqlalchemy() -> None:
+    pytest.importorskip("sqlalchemy")
 
 
 @pytest.fixture
@@ -110,6 +116,16 @@ class TestBroken:
         assert "\n" not in said
         assert "secret" not in said
         assert not (folder.path / NOTE).exists()
+
+    def test_a_server_that_never_answers(self, tmp_path: Path) -> None:
+        pytest.importorskip("psycopg")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            said = keep(
+                a_run(tmp_path / "run"), named(f"postgresql://ann@127.0.0.1:{port}/db?connect_timeout=2")
+            )
+
+        assert "cannot be used: connection timeout expired" in said
 
     def test_another_writer_that_does_not_end(self, tmp_path: Path, url: str) -> None:
         keep(a_run(tmp_path / "first"), named(url))
@@ -232,6 +248,15 @@ class TestPush:
         assert kept(f"sqlite:///{tmp_path}/runs/history.sqlite") == on_disk(tmp_path)
         assert (tmp_path / "runs" / "one" / NOTE).read_bytes() == note
 
+    def test_the_note_of_another_database_hides_nothing(
+        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        keep(a_run(tmp_path / "runs" / "run"), named(f"sqlite:///{tmp_path}/elsewhere.sqlite"))
+
+        assert main(["push", "--history", url]) == 0
+        assert kept(url) == on_disk(tmp_path)
+
     @pytest.mark.parametrize("note", [None, "", "{}"])
     def test_a_lost_note_harms_nothing(self, tmp_path: Path, url: str, note: str | None) -> None:
         folder = a_run(tmp_path / "run")
@@ -244,7 +269,7 @@ class TestPush:
         assert kept(url) == on_disk(tmp_path)
 
     def test_a_run_that_is_no_history_is_sent_only_by_name(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.chdir(tmp_path)
         folder = a_run(tmp_path / "runs" / "run")
@@ -255,6 +280,7 @@ class TestPush:
         main(["push", "runs/run", "--history", url])
 
         assert without == {"other"}
+        assert "runs/run: kept out of every history, as the run asked" in capsys.readouterr().out
         assert {run for run, _ in kept(url)} == {"other", "run"}
 
     @pytest.mark.parametrize(
@@ -337,6 +363,7 @@ import baselines, baselines.plugin, baselines.__main__
 from baselines.history.keeping import check_choice
 from pathlib import Path
 check_choice(None, root=Path("/"))
+baselines.__main__._parser(())  # as --help does: every command
 print(*(m for m in ("sqlalchemy", "ruptures", "scipy", "psycopg", "pandas", "torch") if m in sys.modules))
 """
 

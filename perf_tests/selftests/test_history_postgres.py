@@ -76,8 +76,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    if find_spec("psycopg") is None:
-        no_postgres("psycopg is not installed: pip install 'roofgate[history]'")
+    for package in ("sqlalchemy", "psycopg"):
+        if find_spec(package) is None:
+            no_postgres(f"{package} is not installed: pip install 'roofgate[history]'")
     found = binaries()
     if found is None:
         no_postgres("no PostgreSQL here: neither /usr/lib/postgresql/*/bin/initdb nor initdb on PATH")

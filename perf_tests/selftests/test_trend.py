@@ -30,7 +30,8 @@ LEVEL_S = 0.008
 
 
 @pytest.fixture(autouse=True)
-def _change_points() -> None:
+def _packages() -> None:
+    pytest.importorskip("sqlalchemy")
     pytest.importorskip("ruptures")
 
 
