@@ -106,7 +106,9 @@ def key_of(record: Record) -> str:
 
 
 def hard_digest(hard: HardKey) -> str:
-    """What the series of two runs must have in common, in short."""
+    """What the series of two runs must have in common, in short. A record schema that
+    changes the hard key breaks every series, unless the tables' next schema digests the
+    rows that are there anew."""
     return _digest(codec.to_json(hard))[:16]
 
 
