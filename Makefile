@@ -20,7 +20,7 @@ READY :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint refresh clean
+.PHONY: help demo test long lint refresh clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ demo: $(READY) ## measure this machine: the GPU if there is one, else the CPU; e
 	$(PY) -m pytest -m "$$lane" -v --benchmark-quiet --perf-out="$$run"; status=$$?; \
 	[ ! -f "$$run/summary.md" ] || { echo; echo "Report: $$run/summary.md"; }; exit $$status
 
-test: $(READY) ## everything that needs no GPU
-	$(PY) -m pytest -m "not gpu" --benchmark-quiet
+test: $(READY) ## everything that needs no GPU, but for the long proofs
+	$(PY) -m pytest -m "not gpu and not long" --benchmark-quiet
+
+long: $(READY) ## proofs that take minutes: a real PostgreSQL, many writers at once
+	$(PY) -m pytest -m "long and not gpu" --benchmark-quiet
 
 lint: $(READY) ## ruff, mypy, and the workflows against their schema and zizmor
 	$(PY) -m ruff check .

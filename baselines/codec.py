@@ -147,11 +147,20 @@ def read(kind: type[T], path: Path) -> T:
     readable, not JSON, a key twice, of a newer schema, or a field that does not fit.
     """
     try:
-        data = _parsed(_text(path))
+        text = _text(path)
+    except FormatError as error:
+        raise FormatError(f"{path}: {one_line(str(error))}") from error
+    return parse(kind, text, where=str(path))
+
+
+def parse(kind: type[T], text: str, *, where: str) -> T:
+    """The `kind` that JSON text holds, as read() does; `where` it comes from."""
+    try:
+        data = _parsed(text)
         _require_schema(data)
         return from_json(kind, upgraded(kind, data))
     except (FormatError, SpecError, RecursionError) as error:
-        raise FormatError(f"{path}: {one_line(str(error))}") from error
+        raise FormatError(f"{where}: {one_line(str(error))}") from error
 
 
 def one_line(message: str) -> str:

@@ -62,7 +62,7 @@ def judge(
         baseline = stored.get(case_id)
         if baseline is not None and baseline.baseline.hard == derived.record.hard:
             compared[case_id] = compare(derived, fresh.get(case_id, ()), baseline, pooled, policy)
-    past = Past.of(compared, policy)
+    past = Past.of(compared, policy, suite=len(suite))
     verdicts, suspects = [], []
     for derived in run:
         case_id = derived.record.case.id

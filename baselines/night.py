@@ -42,8 +42,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """All changes that are judged together: what is claimed of one of them is corrected
-    for the number of all."""
+    """What all changes that are judged together share: what is claimed of one of them is
+    corrected for how many are `judged`."""
 
     policy: Policy
     judged: int

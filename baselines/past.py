@@ -24,8 +24,11 @@ class Past:
     shift: Shift | None
 
     @classmethod
-    def of(cls, compared: Mapping[str, Comparison], policy: Policy) -> "Past":
-        night = Night(policy=policy, judged=sum(len(one.judged) for one in compared.values()))
+    def of(cls, compared: Mapping[str, Comparison], policy: Policy, *, suite: int) -> "Past":
+        """`suite` is how many baselines there are: a case is judged alike whatever else
+        was selected."""
+        judged = max(suite, sum(len(one.judged) for one in compared.values()))
+        night = Night(policy=policy, judged=judged)
         return cls(compared=compared, night=night, shift=_shift(compared, night))
 
     def findings(self, case_id: str, allowed: Sequence[Allowed], *, unconfirmed: str) -> list[Finding]:

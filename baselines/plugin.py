@@ -13,6 +13,8 @@ import pytest
 
 from analytic import SpecError
 from baselines.codec import FormatError
+from baselines.history.keeping import check_choice, keep
+from baselines.history.place import NO_HISTORY, Place
 from baselines.judging import Judged, judge_folder
 from baselines.policy import POLICY
 from baselines.run import RunFolder, Verdicts
@@ -44,6 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail also on what could not be judged: invalid, incomparable, no baseline, not measured",
     )
+    group.addoption(
+        "--perf-history",
+        metavar="URL",
+        help="the database that keeps every run (default: ROOFGATE_HISTORY, else the SQLite file "
+        "runs/history.sqlite under the root); none: keep none",
+    )
 
 
 # Measures cases again in one fresh process, into a folder; says why it could not.
@@ -60,6 +68,7 @@ class PerfState:
     store: Store
     folder: RunFolder | None
     stored: bool
+    history: Place = NO_HISTORY
     opened: bool = False
     remeasure: Remeasure | None = None
     unconfirmed: str = ""
@@ -135,9 +144,13 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = RunFolder(Path(out))
         if folder.exists():
             raise pytest.UsageError(f"--perf-out {out}: already holds a run; name a new folder")
+    try:
+        history = check_choice(config.getoption("--perf-history"), root=config.rootpath)
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
     root = config.getoption("--perf-baselines")
     store = Store(Path(root) if root else config.rootpath / DEFAULT_STORE)
-    config.stash[STATE] = PerfState(store=store, folder=folder, stored=bool(given))
+    config.stash[STATE] = PerfState(store=store, folder=folder, stored=bool(given), history=history)
 
 
 @pytest.hookimpl(trylast=True)
@@ -163,6 +176,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         perf.folder.write_info(replace(perf.folder.info(), exit_status=int(session.exitstatus)))
     except (FormatError, OSError) as error:  # a full disk: the records that it took are kept
         _fail(session, f"the end of the run could not be stored: {error}")
+    if note := keep(perf.folder, perf.history):
+        config.stash[NOTES].append(note)
 
 
 def _fail(session: pytest.Session, note: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from analytic import text
+from baselines.history.place import without_password
 from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store, baseline_of
@@ -50,7 +51,7 @@ def measure_sessions(folder: Path, arguments: Sequence[str], *, sessions: int) -
         nothing = folder / "no-baselines"
         command = [sys.executable, "-m", "pytest", *_joined(given)]
         command += [f"--perf-out={run.path}", f"--perf-baselines={nothing}"]
-        print(f"session {number} of {sessions}: {' '.join(command)}", flush=True)
+        print(f"session {number} of {sessions}: {without_password(' '.join(command))}", flush=True)
         done = subprocess.run(command, check=False)
         if done.returncode != 0:
             raise RefreshError(

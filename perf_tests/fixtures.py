@@ -12,6 +12,7 @@ import pytest
 
 from analytic import Bound, Case, SpecError, text
 from baselines.codec import FormatError
+from baselines.history.place import without_password
 from baselines.plugin import NOTES, PerfState, state
 from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo
@@ -106,7 +107,7 @@ def run_folder(harness: Any, request: pytest.FixtureRequest) -> RunFolder:
         started=now.isoformat(timespec="seconds"),
         commit=harness.commit.hash,
         dirty=harness.commit.dirty,
-        command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
+        command=without_password(" ".join(["pytest", *map(str, config.invocation_params.args)])),
         planned=tuple(planned),
     )
     try:

@@ -76,8 +76,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "cpu: measures on this machine's CPU",
         "gpu: measures on an NVIDIA GPU",
         "measures(phase): a test that measures every case of that phase",
-        "judges: a test that gives the verdict of every case",
         "long: proofs that take minutes (make long)",
+        "judges: a test that gives the verdict of every case",
     ):
         config.addinivalue_line("markers", line)
     if config.getoption("--perf-model") and config.getoption("--perf-checkpoint"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from analytic import SpecError
 from baselines.commands import Subparsers
 from baselines.derived import CPU
+from baselines.history.place import without_password
 from baselines.locking import FolderBusyError
 from baselines.refresh import RefreshError, change_table, measure_sessions, store_sessions
 from baselines.run import RunFolder
@@ -55,7 +56,7 @@ def _refresh(options: argparse.Namespace) -> int:
         now = dt.datetime.now(dt.UTC)
         folder = Path("runs") / f"refresh-{now:%Y%m%dT%H%M%S}"
         runs = measure_sessions(folder, options.pytest, sessions=options.sessions)
-    command = shlex.join(["python", "-m", "baselines", *options.given])
+    command = without_password(shlex.join(["python", "-m", "baselines", *options.given]))
     changes = store_sessions(Store(options.perf_baselines), runs, command=command)
     print(change_table(changes))
     print(f"\nStored in {options.perf_baselines}: {len(changes)}. Review the change, then commit it")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from analytic import SpecError
+from baselines.history.place import NONE
 from perf_tests.proof.work import Slowdown, find_slowdown
 
 VARIABLE = "ROOFGATE_SLOWDOWN"
@@ -44,9 +45,12 @@ def _named() -> Slowdown:
         raise pytest.UsageError(f"{VARIABLE}: {error}") from error
 
 
-def pytest_configure() -> None:
-    """A name that is wrong is said before anything is collected."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A name that is wrong is said before anything is collected. What is slowed on
+    purpose is no history."""
     _named()
+    config.option.perf_history = NONE
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analytic import SpecError
+from baselines.history.place import without_password
 from baselines.refresh import RefreshError, measure_sessions
 from perf_tests.proof.inject import VARIABLE
 from perf_tests.proof.work import SLOWDOWNS, find_slowdown
@@ -37,7 +38,7 @@ def measure_slowed(folder: Path, arguments: Sequence[str], *, slowdown: str) -> 
     run = folder / slowdown
     command = [sys.executable, "-m", "pytest", "-p", "perf_tests.proof.inject", *arguments]
     command += [f"--perf-out={run}", f"--perf-baselines={folder / 'no-baselines'}"]
-    print(f"{slowdown}: {' '.join(command)}", flush=True)
+    print(f"{slowdown}: {without_password(' '.join(command))}", flush=True)
     done = subprocess.run(command, check=False, env=os.environ | {VARIABLE: slowdown})
     if done.returncode not in (0, 1) or not (run / "records").is_dir():
         raise RefreshError(f"{slowdown} failed with exit code {done.returncode}; see {run}")

@@ -5,6 +5,9 @@ import pytest
 
 from perf_tests.selftests.tiny import Place, copy_checkout
 
+# It holds tests for others to inherit; its asserts are to say as much as theirs.
+pytest.register_assert_rewrite("perf_tests.selftests.histories")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:

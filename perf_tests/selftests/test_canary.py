@@ -13,6 +13,7 @@ from baselines.store import baseline_of
 from baselines.suite import Stored
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import CPU_CEILINGS, record, soft_key
+from perf_tests.selftests.verdicts import verdict_of
 
 DECODE = "decode-b1-c512-fp16-eager"
 DEVICE_S = 0.0078

@@ -47,10 +47,10 @@ def _make(*arguments: str) -> str:
 def test_help_lists_the_targets() -> None:
     listed = re.findall(r"^make ([a-z]+) ", _make(), flags=re.MULTILINE)
 
-    assert listed == ["help", "demo", "test", "lint", "refresh", "clean", "demo"]
+    assert listed == ["help", "demo", "test", "long", "lint", "refresh", "clean", "demo"]
 
 
-@pytest.mark.parametrize("target", ["demo", "test"])
+@pytest.mark.parametrize("target", ["demo", "test", "long"])
 def test_a_given_python_is_used_as_it_is(target: str) -> None:
     """An offline GPU machine installs nothing."""
     planned = _make("--dry-run", target, f"USE_PYTHON={sys.executable}")

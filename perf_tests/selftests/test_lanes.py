@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ from analytic.ceilings_file import read_ceilings
 from baselines import plugin
 from baselines import store as stores
 from baselines.codec import read
+from baselines.history.opening import open_history
+from baselines.history.place import Place as Kept
 from baselines.judging import Judged
 from baselines.locking import locked
 from baselines.record import Record
@@ -63,6 +66,8 @@ def lane_run(place: Place, torch_installed: None) -> LaneRun:  # noqa: ARG001 - 
         *("--perf-model", write_config(home / "tiny")),
         *("--perf-out", home / "out", "--perf-baselines", home / "store", "--perf-update", "missing"),
         *(f"--junitxml={home}/junit.xml", f"--benchmark-json={home}/bench.json"),
+        # A URL with a password may stand anywhere on the command line.
+        *(f"--perf-history=sqlite:///{home}/history.sqlite", "--log-date-format=db://ann:secret@host"),
         *("perf_tests/test_decode.py", "perf_tests/test_generate.py"),
         *("perf_tests/test_prefill.py", "perf_tests/test_verdict.py"),
     )
@@ -98,12 +103,14 @@ def test_a_gpu_case_without_a_gpu_skips_and_is_kept_as_not_measured(lane_run: La
 
 
 def test_the_run_keeps_all_it_promises(lane_run: LaneRun) -> None:
+    sent = {"history.json"} if find_spec("sqlalchemy") else set()
     here = {str(p.relative_to(lane_run.folder.path)) for p in lane_run.folder.path.rglob("*") if p.is_file()}
 
     assert here == {
         *("run.json", "verdicts.json", "ceilings.json", "records.csv"),
         *("roofline.png", "breakdown.png", "summary.md"),
         *(f"records/{case_id}.json" for case_id in MEASURED),
+        *sent,
     }
     assert f"report: {lane_run.folder.path}/summary.md" in lane_run.done.out
 
@@ -119,12 +126,29 @@ def test_nothing_is_written_elsewhere(lane_run: LaneRun) -> None:
     assert {p.name for p in lane_run.place.home.iterdir()} >= {"out", "store", "junit.xml", "bench.json"}
 
 
+def test_every_record_is_in_the_history(lane_run: LaneRun) -> None:
+    pytest.importorskip("sqlalchemy")
+    place = Kept(url=f"sqlite:///{lane_run.place.home}/history.sqlite", origin="")
+    with open_history(place, create=False) as history:
+        seen = history.observations()
+        records = [history.record(one.key) for one in seen]
+
+    assert {o.case: (o.gpu, o.exit_status, o.status) for o in seen} == dict.fromkeys(
+        MEASURED, ("cpu", 0, "no_baseline")
+    )
+    assert sorted(records, key=lambda r: r.case.id) == sorted(
+        lane_run.folder.records(), key=lambda r: r.case.id
+    )
+    assert "roofgate: history" not in lane_run.done.out
+
+
 def test_run_json_says_how_and_how_it_ended(lane_run: LaneRun) -> None:
     info = lane_run.folder.info()
 
     assert info.exit_status == 0
     assert info.command.startswith("pytest ")
     assert "--perf-update missing" in info.command
+    assert "db://ann:***@host" in info.command
     assert [(p.case.id, p.lane) for p in info.planned] == [*((c, "cpu") for c in MEASURED), (NO_GPU, "gpu")]
     assert {p.not_run for p in info.planned if p.lane == "cpu"} == {None}
     assert {v.case: v.status for v in lane_run.folder.verdicts()} == {

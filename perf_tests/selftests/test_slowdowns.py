@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from analytic import Case, SpecError, find_precision, read_config
+from baselines.history.outbox import read_note
 from baselines.record import Counts
 from baselines.run import RunFolder
 from perf_tests.counting import count_host_work
@@ -201,7 +202,7 @@ def test_a_slowed_run_says_so_in_its_folder(place: Place) -> None:
         f"--perf-model={write_config(place.home / 'tiny')}",
         *("perf_tests/test_decode.py", "perf_tests/test_verdict.py"),
         cwd=place.root,
-        env=environment(),
+        env=environment(ROOFGATE_HISTORY=""),
     )
     folder = place.home / "slowed" / "kv-copy"
 
@@ -209,6 +210,9 @@ def test_a_slowed_run_says_so_in_its_folder(place: Place) -> None:
     assert done.line("slowdown kv-copy: ").endswith(find_slowdown("kv-copy").does)
     assert (folder / LABEL).read_text(encoding="utf-8") == "kv-copy\n"
     assert [r.case.id for r in RunFolder(folder).records()] == ["decode-b1-c128-fp32-eager"]
+    # Slowed on purpose: in no history, and push leaves it out.
+    assert not (place.root / "runs").exists()
+    assert read_note(RunFolder(folder)).withheld
 
 
 # --- what is expected --------------------------------------------------------

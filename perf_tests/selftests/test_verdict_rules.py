@@ -8,7 +8,6 @@ import pytest
 from analytic import SpecError
 from baselines.judging import derive_run, judge_folder
 from baselines.policy import POLICY, Policy
-from baselines.record import Counts, Record
 from baselines.store import Store
 from baselines.verdict import Outcome, Status, Verdict, not_measured
 from perf_tests.selftests.records import conditions, gpu_state, hard_key, record, run_folder, soft_key
@@ -262,14 +261,7 @@ class TestHistory:
             record(next(iter(capped)), device_s=0.12 * 1.02, wall_s=0.13),
         )
         stored = {**calm, **capped}
-        steady, saturated = judge(
-            derive_run(slower),
-            stored=stored,
-            damaged={},
-            suite=tuple(stored.values()),
-            bands=(),
-            policy=POLICY,
-        )
+        steady, saturated = judged(slower, stored, bands=()).verdicts
 
         assert steady.status is Status.REGRESSED
         assert saturated.status is Status.WARN  # no band; not regressed
@@ -342,56 +334,6 @@ class TestHistory:
 
         assert verdict.status is Status.INCOMPARABLE
         assert verdict.reasons[0] == f"{PLACE} holds device times, this run has none: no CUPTI"
-
-
-class TestHostWork:
-    """Counts of a step, exact, against what every session counted."""
-
-    COUNTS = Counts(launches=1301, aten_ops=5116, python_calls=5700, copies=0, syncs=0, allocated_bytes=9)
-
-    def counted(self, counts: Counts | None) -> Record:
-        plain = decode()
-        return replace(plain, measurement=replace(plain.measurement, counts=counts))
-
-    def said(self, now: Counts | None, *sessions: Counts | None) -> list[str]:
-        stored = history(decode())
-        then = (*sessions, *[self.COUNTS] * 5)[:5]
-        kept = tuple(replace(s, counts=c) for s, c in zip(stored.baseline.sessions, then, strict=True))
-        verdict = verdict_of(
-            self.counted(now), replace(stored, baseline=replace(stored.baseline, sessions=kept))
-        )
-        found = [reason for reason in verdict.reasons if "the host does" in reason]
-        return [f"{verdict.status}: {reason}" for reason in found]
-
-    def test_more_of_anything_is_a_warning_with_both_numbers(self) -> None:
-        more = replace(self.COUNTS, syncs=32, python_calls=5699)
-
-        assert self.said(more) == [
-            "warn: the host does more for a step: Python calls 5,700 -> 5,699, syncs 0 -> 32 (shown, not judged)"
-        ]
-
-    def test_less_is_said_and_no_warning(self) -> None:
-        (said,) = self.said(replace(self.COUNTS, launches=1300))
-
-        assert said.startswith("pass: the host does less for a step: launches 1,301 -> 1,300")
-
-    def test_the_same_and_other_memory_say_nothing(self) -> None:
-        assert self.said(replace(self.COUNTS, allocated_bytes=10)) == []
-
-    @pytest.mark.parametrize("unknown", [None, Counts(launches=None, aten_ops=5116)])
-    def test_what_was_not_counted_says_nothing(self, unknown: Counts | None) -> None:
-        assert self.said(unknown) == []
-        assert self.said(replace(self.COUNTS, launches=1400), unknown) == []
-
-    def test_what_sessions_disagree_on_is_compared_with_the_nearest(self) -> None:
-        """One odd session must not silence what all others say."""
-        odd = replace(self.COUNTS, python_calls=5702)
-
-        assert self.said(replace(self.COUNTS, python_calls=5701), odd) == []
-        (said,) = self.said(replace(self.COUNTS, python_calls=12_071), odd)
-        assert "Python calls 5,702 -> 12,071" in said
-        (said,) = self.said(replace(self.COUNTS, python_calls=5699), odd)
-        assert "less for a step: Python calls 5,700 -> 5,699" in said
 
 
 class TestIncomparable:

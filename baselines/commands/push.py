@@ -1,0 +1,76 @@
+"""python -m baselines push: runs that the history lacks are sent to it, once each."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.codec import FormatError
+from baselines.commands import Subparsers
+from baselines.commands.history_option import add_history, place_of
+from baselines.history.errors import HistoryError
+from baselines.history.opening import open_history
+from baselines.history.outbox import run_folders, send, settled
+from baselines.run import RunFolder
+
+if TYPE_CHECKING:
+    from baselines.history.database import History
+
+RUNS = Path("runs")
+
+
+def add(commands: Subparsers) -> None:
+    push = commands.add_parser("push", help="send runs that the history lacks, once each")
+    push.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN_OR_FOLDER",
+        help=f"runs' folders, or folders of such (default: all in {RUNS}/ that were not sent)",
+    )
+    add_history(push)
+    push.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    place, folders = place_of(options), _folders(options.runs)
+    if not folders:
+        print(f"no run in {RUNS}/")
+        return 0
+    waiting, all_read = len(folders), True
+    try:
+        with open_history(place, create=True) as history:
+            for folder in folders:
+                all_read &= _send(folder, history, named=bool(options.runs))
+                waiting -= 1
+    except HistoryError as error:
+        print(f"error: {error}; {waiting} of {len(folders)} runs wait in their folders", file=sys.stderr)
+        return 1
+    return 0 if all_read else 1
+
+
+def _folders(given: Sequence[Path]) -> list[RunFolder]:
+    """Raises FormatError for a place without any run."""
+    found = []
+    for root in given or [RUNS]:
+        below = run_folders(root)
+        if given and not below:
+            raise FormatError(f"{root}: no run's folder, and none below it: none has a run.json")
+        found += below
+    return found
+
+
+def _send(folder: RunFolder, history: "History", *, named: bool) -> bool:
+    """Sends a run and says so; False for one that cannot be read. Raises HistoryError."""
+    try:
+        if not named and (why := settled(folder, history)):
+            print(f"{folder.path}: {why}")
+            return True
+        appended = send(folder, history)
+    except FormatError as error:
+        print(f"error: {error}; the run was not sent", file=sys.stderr)
+        return False
+    known = f", {appended.known} there already" if appended.known else ""
+    print(f"{folder.path}: {appended.new} records sent{known}")
+    return True
