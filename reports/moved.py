@@ -17,6 +17,8 @@ _EXPLAINED = (
     Status.BELOW_BAND,
     Status.INVALID,
     Status.REGRESSED,
+    Status.SUSPECT,
+    Status.SHIFTED,
     Status.IMPROVED,
     Status.WARN,
 )

@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from analytic import Case
 from baselines.allowed import Allowed
 from baselines.expectations import Band
 from baselines.judge import Judgement, judge
 from baselines.judging import derive_run
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
+from baselines.run import RunFolder
 from baselines.store import baseline_of
 from baselines.suite import Stored
 from baselines.verdict import Verdict
-from perf_tests.selftests.records import record
+from perf_tests.selftests.records import record, run_folder
 
 DECODE = "decode-b1-c512-fp16-eager"
 PLACE = "store/h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"
@@ -34,8 +37,16 @@ CPU_BAND = replace(BAND, gpu="cpu", model="mistral-cpu-140m", metric="lower_s/wa
 BANDS = (BAND, CPU_BAND)
 
 
-def decode(device_s: float | None = DEVICE_S, **changed: object) -> Record:
-    return record(DECODE, device_s=device_s, **changed)  # type: ignore[arg-type]
+def decode(device_s: float | None = DEVICE_S, *, case: Case | None = None, **changed: object) -> Record:
+    found = record(DECODE, device_s=device_s, **changed)  # type: ignore[arg-type]
+    return found if case is None else replace(found, case=case)
+
+
+def confirmed(path: Path, records: Sequence[Record], *, rounds: int = POLICY.rounds) -> RunFolder:
+    """A run's folder in which fresh processes measured every case just so again."""
+    for number in range(1, rounds + 1):
+        run_folder(path / "confirmations" / str(number), records)
+    return run_folder(path, records)
 
 
 def history(
