@@ -171,12 +171,13 @@ def _to_6(kind: type, data: Json) -> Json:
     if kind.__name__ == "Baseline":
         _refuse(data, _ORIGIN_6, "", schema=5)
         changed |= dict.fromkeys(_ORIGIN_6)
-    if kind.__name__ == "Verdicts" and isinstance(data.get("verdicts"), list):
-        changed["verdicts"] = [
-            _seeing(verdict, f".verdicts[{number}]") for number, verdict in enumerate(data["verdicts"])
-        ]
+    if kind.__name__ == "Verdicts":
         _refuse(data, ("shift",), "", schema=5)
         changed["shift"] = None
+        if isinstance(data.get("verdicts"), list):
+            changed["verdicts"] = [
+                _seeing(verdict, f".verdicts[{number}]") for number, verdict in enumerate(data["verdicts"])
+            ]
     return changed
 
 

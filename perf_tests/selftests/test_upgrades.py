@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analytic import Case, load_model
+from analytic import Case, Promise, load_model
 from baselines.codec import FormatError, read, to_json, write
 from baselines.judging import judge_folder
 from baselines.record import SCHEMA, Record
@@ -20,6 +20,7 @@ from baselines.validity import spoilers
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import ceilings, record, run_folder
 from perf_tests.selftests.tiny import ROOT
+from perf_tests.selftests.verdicts import confirmed
 
 # Written by Roofgate at schema 1, as far as what follows needs it.
 SCHEMA_1 = json.loads((Path(__file__).with_name("record_schema_1.json")).read_text(encoding="utf-8"))
@@ -29,6 +30,8 @@ SCHEMA_2 = json.loads((Path(__file__).with_name("record_schema_2.json")).read_te
 SCHEMA_3 = json.loads((Path(__file__).with_name("record_schema_3.json")).read_text(encoding="utf-8"))
 # Written by Roofgate at schema 4 on an H100; of its kernels and readings some are left.
 SCHEMA_4 = json.loads((Path(__file__).with_name("record_schema_4.json")).read_text(encoding="utf-8"))
+# Written by Roofgate at schema 5 on an H100; of its kernels and readings some are left.
+SCHEMA_5 = json.loads((Path(__file__).with_name("record_schema_5.json")).read_text(encoding="utf-8"))
 COMMITTED = sorted((ROOT / "baselines" / "data" / "h100-sxm").rglob("*.json"))
 
 
@@ -42,6 +45,11 @@ def changed(change: Callable[[Any], object], record_of: Any = SCHEMA_1) -> Any:
     data = copy.deepcopy(record_of)
     change(data)
     return data
+
+
+def promising(case: dict[str, Any]) -> dict[str, Any]:
+    """A case of schema 5 or older with what it has promised ever since."""
+    return case | {"promise": {"device": 0.01, "wall": None}}
 
 
 def model(**changes: object) -> Any:
@@ -104,9 +112,69 @@ def test_all_else_is_as_it_was(tmp_path: Path) -> None:
         k: v for k, v in SCHEMA_1["measurement"].items() if k not in GONE_3
     }
     left = ("schema", "model", "measurement", "ceilings")
+    expected = SCHEMA_1 | {"case": promising(SCHEMA_1["case"])}
     assert {k: v for k, v in found.items() if k not in left} == {
-        k: v for k, v in SCHEMA_1.items() if k not in left
+        k: v for k, v in expected.items() if k not in left
     }
+
+
+class TestFromFive:
+    def test_a_record_promises_what_nobody_had_declared(self, tmp_path: Path) -> None:
+        found = to_json(read(Record, stored(SCHEMA_5, tmp_path)))
+
+        assert found == SCHEMA_5 | {"schema": SCHEMA, "case": promising(SCHEMA_5["case"])}
+
+    def test_a_run_too(self, tmp_path: Path) -> None:
+        data = old_run(run_folder(tmp_path / "run", [record("decode-b1-c512-fp16-eager")]), 5)
+        (planned,) = read(RunInfo, stored(data, tmp_path)).planned
+
+        assert planned.case.promise == Promise(device=0.01, wall=None)
+
+    def test_a_baseline_knows_nothing_of_where_it_comes_from(self, tmp_path: Path) -> None:
+        found = read(Baseline, stored(old_baseline(5), tmp_path))
+
+        assert (found.anchor, found.previous, found.by, found.reason) == (None, None, None, None)
+
+    def test_verdicts_say_nothing_of_what_would_have_been_seen(self, tmp_path: Path) -> None:
+        found = read(Verdicts, stored(old_verdicts(5), tmp_path))
+
+        assert found.shift is None
+        assert (found.verdicts[0].sees_device, found.verdicts[0].sees_wall) == (None, None)
+        assert not found.verdicts[0].for_all
+
+    @pytest.mark.parametrize(
+        ("kind", "change", "where"),
+        [
+            (Record, lambda d: d["case"].update(promise=None), "case.promise"),
+            (RunInfo, lambda d: d["planned"][0]["case"].update(promise=None), "planned[0].case.promise"),
+            (Baseline, lambda d: d.update(anchor=None), "anchor"),
+            (Baseline, lambda d: d.update(reason=None), "reason"),
+            (Verdicts, lambda d: d.update(shift=None), "shift"),
+            (Verdicts, lambda d: d["verdicts"][0].update(for_all=False), "verdicts[0].for_all"),
+        ],
+    )
+    def test_what_it_did_not_have_is_refused(
+        self, kind: type, change: Callable[[Any], object], where: str, tmp_path: Path
+    ) -> None:
+        old = {
+            Record: lambda: SCHEMA_5,
+            RunInfo: lambda: old_run(run_folder(tmp_path / "run", [record("decode-b1-c512-fp16-eager")]), 5),
+            Baseline: lambda: old_baseline(5),
+            Verdicts: lambda: old_verdicts(5),
+        }
+        data = changed(change, old[kind]())
+
+        with pytest.raises(FormatError, match=rf"{re.escape(where)}: no such field in schema 5"):
+            read(kind, stored(data, tmp_path))
+
+    @pytest.mark.parametrize("kind", [RunInfo, Verdicts])
+    def test_what_is_no_list_or_object_is_refused_as_ever(self, kind: type, tmp_path: Path) -> None:
+        run = run_folder(tmp_path / "run", [record("decode-b1-c512-fp16-eager")])
+        data, name = (old_run(run, 5), "planned") if kind is RunInfo else (old_verdicts(5), "verdicts")
+
+        for wrong in (7, [7]):
+            with pytest.raises(FormatError, match=name):
+                read(kind, stored(data | {name: wrong}, tmp_path))
 
 
 class TestFromFour:
@@ -115,7 +183,8 @@ class TestFromFour:
 
         measurement = SCHEMA_4["measurement"] | ADDED_5
         measurement["conditions"] = measurement["conditions"] | {"sm_clock_max_mhz": None}
-        assert found == SCHEMA_4 | {"schema": SCHEMA, "measurement": measurement}
+        case = promising(SCHEMA_4["case"])
+        assert found == SCHEMA_4 | {"schema": SCHEMA, "case": case, "measurement": measurement}
         assert found["measurement"]["hold_s"] == 0.1
 
     @pytest.mark.parametrize(
@@ -143,7 +212,8 @@ class TestFromThree:
 
         measurement = SCHEMA_3["measurement"] | ADDED_4 | ADDED_5
         measurement["conditions"] = measurement["conditions"] | {"sm_clock_max_mhz": None}
-        assert found == SCHEMA_3 | {"schema": SCHEMA, "measurement": measurement}
+        case = promising(SCHEMA_3["case"])
+        assert found == SCHEMA_3 | {"schema": SCHEMA, "case": case, "measurement": measurement}
 
     def test_what_it_did_not_have_is_refused(self, tmp_path: Path) -> None:
         data = changed(lambda d: d["measurement"].update(hold_s=0.1), SCHEMA_3)
@@ -183,8 +253,9 @@ class TestFromTwo:
         }
         assert found["ceilings"] == SCHEMA_2["ceilings"] | {"event_resolution_s": None}
         left = ("schema", "measurement", "ceilings")
+        expected = SCHEMA_2 | {"case": promising(SCHEMA_2["case"])}
         assert {k: v for k, v in found.items() if k not in left} == {
-            k: v for k, v in SCHEMA_2.items() if k not in left
+            k: v for k, v in expected.items() if k not in left
         }
 
     def test_its_states_are_still_judged(self, tmp_path: Path) -> None:
@@ -289,23 +360,39 @@ class TestFromTwo:
             policy_digest="0" * 16, verdicts=(Verdict(case="a", status=Status.PASS, reasons=()),)
         )
 
-        assert read(Verdicts, stored(to_json(given) | {"schema": 2}, tmp_path)) == given
+        assert read(Verdicts, stored(old_verdicts(2), tmp_path)) == given
 
 
 def old_baseline(schema: int) -> Any:
-    """A baseline of two sessions as schemas 1 and 2 wrote it."""
+    """A baseline of two sessions as older schemas wrote it."""
     one = record("decode-b1-c512-fp16-eager", device_s=0.008)
     data = to_json(baseline_of([one, one], written="2026-11-22T12:00:00+00:00", command="a test"))
-    del data["kernels"]
-    for session in data["sessions"]:
-        del session["counts"], session["ceilings"]
+    for name in ("anchor", "previous", "by", "reason"):
+        del data[name]
+    if schema < 3:
+        del data["kernels"]
+        for session in data["sessions"]:
+            del session["counts"], session["ceilings"]
     return data | {"schema": schema}
 
 
 def old_run(folder: RunFolder, schema: int) -> Any:
-    """A run.json as schemas 1 and 2 wrote it."""
+    """A run.json as older schemas wrote it."""
     data = to_json(folder.info())
-    del data["spent_s"]
+    if schema < 3:
+        del data["spent_s"]
+    for planned in data["planned"]:
+        del planned["case"]["promise"]
+    return data | {"schema": schema}
+
+
+def old_verdicts(schema: int) -> Any:
+    """A verdicts.json as older schemas wrote it."""
+    given = Verdicts(policy_digest="0" * 16, verdicts=(Verdict(case="a", status=Status.PASS, reasons=()),))
+    data = to_json(given)
+    del data["shift"]
+    for name in ("for_all", "sees_device", "sees_wall"):
+        del data["verdicts"][0][name]
     return data | {"schema": schema}
 
 
@@ -429,7 +516,7 @@ def test_a_fresh_record_is_compared_with_a_committed_baseline(tmp_path: Path) ->
             soft=session.soft,
             measured_ceilings=ceilings(),
         )
-        folder = run_folder(tmp_path / str(number), [one])
+        folder = confirmed(tmp_path / str(number), [one])
         judged = judge_folder(folder, Store(ROOT / "baselines" / "data"))
         statuses += [v.status for v in judged.verdicts]
 
