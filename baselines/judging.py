@@ -106,8 +106,8 @@ def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY)
     units, for judge_folder to claim a change by it alone; without the cases that it
     cannot judge. Raises FormatError and SpecError."""
     derived = derive_run(tuple(records))
-    suite = suite_of(_suite(derived, store))
-    found = {}
+    kept = _suite(derived, store)
+    suite, found = suite_of(kept), {}
     for d in derived:
         baseline = store.load(d.record)
         if baseline is None:
@@ -115,7 +115,7 @@ def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY)
         stored = pinned(baseline, store.path(d.record), model=d.record.model, roofs=d.roofs)
         yardstick = device_yardstick(stored, suite, policy, card=d.record.soft.gpu_uuid)
         if yardstick is not None:
-            found[d.record.case.id] = yardstick.claim_margin(policy)
+            found[d.record.case.id] = yardstick.claim_margin(policy, tests=len(kept))
     return found
 
 

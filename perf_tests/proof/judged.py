@@ -28,7 +28,7 @@ CHANGES = {Status.REGRESSED: "regressed", Status.IMPROVED: "improved"}
 # By one session's time alone: a proof draws one session at a time, and what is suspected
 # there is not measured again.
 ALONE = Policy(rounds=0, claim_alpha=0.001)
-JUDGED = (*CHANGES, Status.WARN, Status.PASS)
+JUDGED = (*CHANGES, Status.AMBIGUOUS, Status.WARN, Status.PASS)
 NO_CHANGE = "no change"
 
 

@@ -179,7 +179,7 @@ BAD_TEXTS: list[tuple[str, bytes | str, str]] = [
     ),
     (
         "a key twice, with one value",
-        with_text('"schema": 5', '"schema": 5, "schema": 5'),
+        with_text(f'"schema": {SCHEMA}', f'"schema": {SCHEMA}, "schema": {SCHEMA}'),
         ".schema: there twice; once is needed",
     ),
     (
@@ -279,11 +279,11 @@ BAD_TEXTS: list[tuple[str, bytes | str, str]] = [
     ),
     (
         "a future schema",
-        with_text('"schema": 5', '"schema": 6'),
-        f"schema 6 is newer than this Roofgate reads ({SCHEMA})",
+        with_text(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'),
+        f"schema {SCHEMA + 1} is newer than this Roofgate reads ({SCHEMA})",
     ),
-    ("schema 0", with_text('"schema": 5', '"schema": 0'), "schema 0 never existed"),
-    ("a schema of 999 digits", with_text('"schema": 5', f'"schema": {"9" * 999}'), "schema 999"),
+    ("schema 0", with_text(f'"schema": {SCHEMA}', '"schema": 0'), "schema 0 never existed"),
+    ("a schema of 999 digits", with_text(f'"schema": {SCHEMA}', f'"schema": {"9" * 999}'), "schema 999"),
     (
         "a case of an engine that would climb out",
         with_text('"engine": "eager"', '"engine": "../../x"'),

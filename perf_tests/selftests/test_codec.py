@@ -50,7 +50,7 @@ VERDICTS = Verdicts(
     policy_digest="0" * 16,
     verdicts=tuple(
         Verdict(case=PLAIN.case.id, status=s, reasons=("8 ms > 7 ms", ""), baseline_digest=d)
-        for s, d in zip(Status, [None, *"abcdefghi"], strict=True)
+        for s, d in zip(Status, [None, *"abcdefghijkl"], strict=True)
     ),
 )
 INFO = replace(
