@@ -66,10 +66,14 @@ def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None =
 
 def frame(derived: Sequence[Derived], verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """One line a record, in SI units, medians of the samples: for spreadsheets. Device
-    time is at the card's own clock, and as it ran."""
-    status = {v.case: v.status.value for v in verdicts}
+    time is at the card's own clock, and as it ran; `sees_device` and `sees_wall` are the
+    least slowdowns, as shares, that the verdict would have seen."""
+    given = {v.case: v for v in verdicts}
+    found = [given.get(d.record.case.id) for d in derived]
     rows = pd.DataFrame([_row(d) for d in derived])
-    rows["status"] = [status.get(d.record.case.id, NOT_JUDGED) for d in derived]
+    rows["sees_device"] = [None if v is None else v.sees_device for v in found]
+    rows["sees_wall"] = [None if v is None else v.sees_wall for v in found]
+    rows["status"] = [NOT_JUDGED if v is None else v.status.value for v in found]
     return rows.astype({"output_len": "Int64"})
 
 

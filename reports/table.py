@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analytic import text
 from baselines.derived import Derived
-from baselines.verdict import Status, Verdict
+from baselines.verdict import Verdict
 from reports.generation import Generation, generations
 from reports.markdown import code, escape, table
 
@@ -19,6 +19,7 @@ _HEADERS = (
     "bound/wall",
     "tokens/s",
     "binds",
+    "seen from",
     "status",
 )
 _GENERATE_HEADERS = (
@@ -42,17 +43,18 @@ def results(derived: Sequence[Derived], verdicts: Sequence[Verdict]) -> str:
 
 def case_table(derived: Sequence[Derived], verdicts: Sequence[Verdict]) -> str:
     """One row a case: bound and medians, the fraction of the bound that each
-    clock shows, tokens/s by the wall, what binds and the verdict."""
-    status = {v.case: v.status for v in verdicts}
-    rows = [_row(d, status.get(d.record.case.id)) for d in derived]
+    clock shows, tokens/s by the wall, what binds, from which slowdown on the verdict would
+    see one (of device time, of the wall), and the verdict."""
+    given = {v.case: v for v in verdicts}
+    rows = [_row(d, given.get(d.record.case.id)) for d in derived]
     rows += [
         (code(v.case), *("–" for _ in _HEADERS[2:]), v.status.value)
         for v in missing_verdicts(derived, verdicts)
     ]
-    return table(_HEADERS, rows, left=(0, 7, 8))
+    return table(_HEADERS, rows, left=(0, 7, 9))
 
 
-def _row(derived: Derived, status: Status | None) -> tuple[str, ...]:
+def _row(derived: Derived, verdict: Verdict | None) -> tuple[str, ...]:
     return (
         code(derived.record.case.id),
         text.seconds(derived.bound.lower_s),
@@ -62,8 +64,15 @@ def _row(derived: Derived, status: Status | None) -> tuple[str, ...]:
         text.percent(derived.wall_fraction),
         text.tokens_per_s(derived.tokens_per_s),
         derived.regime,
-        NOT_JUDGED if status is None else status.value,
+        _seen(verdict),
+        NOT_JUDGED if verdict is None else verdict.status.value,
     )
+
+
+def _seen(verdict: Verdict | None) -> str:
+    if verdict is None or (verdict.sees_device is None and verdict.sees_wall is None):
+        return "–"
+    return f"{text.percent(verdict.sees_device, digits=2)}, {text.percent(verdict.sees_wall)}"
 
 
 def generate_table(derived: Sequence[Derived]) -> str:

@@ -278,8 +278,20 @@ class TestTables:
         assert "200.0 ms" in row
         assert "32.258 ms" in row
 
-    def test_a_row_has_bound_times_fractions_and_regime(self) -> None:
-        verdict = Verdict(case=LAUNCH_BOUND.case.id, status=Status.WARN, reasons=("no band",))
+    @pytest.mark.parametrize(
+        ("device", "wall", "seen"),
+        [(0.0069, 0.23, "0.69 %, 23.0 %"), (None, 0.23, "–, 23.0 %"), (None, None, "–")],
+    )
+    def test_a_row_has_bound_times_fractions_and_regime(
+        self, device: float | None, wall: float | None, seen: str
+    ) -> None:
+        verdict = Verdict(
+            case=LAUNCH_BOUND.case.id,
+            status=Status.WARN,
+            reasons=("no band",),
+            sees_device=device,
+            sees_wall=wall,
+        )
         cells = [
             c.strip() for c in case_table([one(LAUNCH_BOUND)], [verdict]).split("\n")[2].split("|")[1:-1]
         ]
@@ -293,6 +305,7 @@ class TestTables:
             "12.2 %",
             "28.6",
             "launch",
+            seen,
             "warn",
         ]
 
@@ -313,7 +326,7 @@ class TestTables:
         lines = case_table(derived([weird, LAUNCH_BOUND, GENERATE]), []).split("\n")
 
         assert len(lines) == 5
-        assert {line.count("|") for line in lines} == {10}
+        assert {line.count("|") for line in lines} == {11}
         assert len({len(line) for line in lines}) == 1
 
     def test_without_verdicts_the_status_is_not_judged(self) -> None:
