@@ -32,6 +32,8 @@ PLUGIN = ("-p", __name__)
 GPU = "h100-sxm"
 # The share of the bound that a decode step in fp16 reaches: amid the card's bands.
 REACHED = 0.53
+# In the folder of a run that hangs: whose process it is.
+PID = "pid.txt"
 
 _VARIABLE = "SYNTHETIC_GPU"
 
@@ -83,10 +85,15 @@ def _interrupt(_: Path) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def _stop_the_session(_: Path) -> None:
+def _hang(out: Path) -> None:
+    (out / PID).write_text(str(os.getpid()), encoding="utf-8")
+    time.sleep(600)
+
+
+def _stop_the_session(out: Path) -> None:
     """From within a fresh process, which then goes on."""
     os.kill(os.getppid(), signal.SIGTERM)
-    time.sleep(600)
+    _hang(out)
 
 
 def _leave_no_run(out: Path) -> None:
@@ -98,7 +105,7 @@ def _leave_no_run(out: Path) -> None:
 # What may happen to a process whose run lies in that folder.
 _THEN: dict[str, Callable[[Path], None]] = {
     "fail": _fail,
-    "hang": lambda _: time.sleep(600),
+    "hang": _hang,
     "Ctrl-C": _interrupt,
     "SIGTERM": lambda _: os.kill(os.getpid(), signal.SIGTERM),
     "SIGKILL": lambda _: os.kill(os.getpid(), signal.SIGKILL),

@@ -2,6 +2,7 @@
 them, again and again; and what could not be judged must be seen."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from baselines.record import Record
 from baselines.run import CONFIRMATIONS, RunFolder
 from baselines.store import Store
 from baselines.verdict import Status
-from perf_tests.selftests.synthetic_gpu import PLUGIN, Card, script, synthetic
+from perf_tests.selftests.synthetic_gpu import PID, PLUGIN, Card, script, synthetic
 from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
 
 # --- a card of plain numbers: device time ------------------------------------
@@ -274,15 +275,19 @@ def pytest_runtest_protocol(item, nextitem):
 """
 
 
-def test_an_item_that_is_run_again_fails_again(place: Place, home: Home) -> None:
-    """As pytest-rerunfailures would have it: a session judges once."""
+@pytest.mark.parametrize(
+    ("fresh", "processes"), [(CALM, POLICY.rounds), (Card(then="SIGKILL"), 1)], ids=["regressed", "suspect"]
+)
+def test_an_item_that_is_run_again_fails_again(place: Place, home: Home, fresh: Card, processes: int) -> None:
+    """As pytest-rerunfailures would have it: a session judges once, and asks no further
+    process until one answers otherwise."""
     home.scale(1 / 1.03)
-    # The machine is as fast as ever from the second look on: that must not help.
-    ran = measured(place, home, CALM, *place.plugin("twice", TWICE), "-k", SLOW)
+    again = place.plugin("twice", TWICE)
+    ran = measured(place, home, CALM, *again, "-k", SLOW, "--perf-strict", fresh=fresh)
 
     assert ran.done.rc == 1, ran.done.out
     assert "2 failed, 1 passed" in ran.done.out.splitlines()[-1]
-    assert ran.fresh == POLICY.rounds
+    assert ran.fresh == processes
 
 
 def test_a_session_that_alone_was_slow_is_cleared(place: Place, home: Home) -> None:
@@ -313,14 +318,22 @@ def test_fresh_processes_that_crash_confirm_nothing(
     assert ran.fresh == 1, "the next one would fare no better"
 
 
+def assert_gone(ran: Ran) -> None:
+    """The process that hung in the first confirmation."""
+    pid = int((ran.folder.path / CONFIRMATIONS / "1" / PID).read_text(encoding="utf-8"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_a_fresh_process_that_hangs_is_ended(place: Place, home: Home) -> None:
     home.scale(1 / 1.03)
-    ran = measured(place, home, CALM, "--perf-strict", fresh=Card(then="hang"), limit_s=3.0)
+    ran = measured(place, home, CALM, "--perf-strict", fresh=Card(then="hang"), limit_s=5.0)
 
     assert ran.done.rc == 1
     assert ran.status() == "suspect"
-    assert "not confirmed: the fresh process did not end within 3 s; see " in ran.said()
+    assert "not confirmed: the fresh process did not end within 5 s; see " in ran.said()
     assert ran.fresh == 1
+    assert_gone(ran)
 
 
 def test_a_fresh_process_whose_run_cannot_be_read_spoils_no_verdict(place: Place, home: Home) -> None:
@@ -365,6 +378,7 @@ def test_a_session_that_is_stopped_meanwhile_ends_its_fresh_process(place: Place
     assert ran.done.rc == pytest.ExitCode.INTERRUPTED, ran.done.out
     assert verdict.status is Status.SUSPECT
     assert ran.fresh == 1
+    assert_gone(ran)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
