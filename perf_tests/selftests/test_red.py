@@ -219,6 +219,7 @@ def test_what_the_session_writes_no_fresh_process_writes(red: Red) -> None:
     assert set(red.ran.junit.names) == own
     assert len(benchmarks) == len(CASES)
     assert read_junit(red.ran.folder.confirmations()[0].path / "junit.xml").names == (f"test_decode[{SLOW}]",)
+    assert len(list(red.ran.folder.path.rglob("summary.md"))) == 1, "the report of the session"
     assert not list(red.ran.folder.path.rglob("no-baselines"))
     assert "--perf-update missing: nothing stored, the run did not pass" in red.ran.done.out
     assert red.home.stored() == red.before
