@@ -24,6 +24,8 @@ from baselines.names import require_case, require_model
 from baselines.record import SCHEMA, Record, require_not_negative
 from baselines.verdict import Shift, Verdict
 
+CONFIRMATIONS = "confirmations"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
@@ -121,13 +123,13 @@ class RunFolder:
 
     def confirmations(self) -> tuple["RunFolder", ...]:
         """The runs in which its suspects were measured again, in their order."""
-        place = self.path / "confirmations"
+        place = self.path / CONFIRMATIONS
         numbered = sorted((int(p.name), p) for p in place.glob("*") if p.name.isdecimal())
         return tuple(again for _, path in numbered if (again := RunFolder(path)).exists())
 
     def next_confirmation(self) -> "RunFolder":
         """The folder of the next one: nothing is there yet."""
-        place = self.path / "confirmations"
+        place = self.path / CONFIRMATIONS
         taken = [int(p.name) for p in place.glob("*") if p.name.isdecimal()]
         return RunFolder(place / str(max(taken, default=0) + 1))
 

@@ -12,7 +12,7 @@ from baselines import codec
 from baselines.codec import FormatError
 from baselines.history.entry import Entry, entries_of
 from baselines.record import SCHEMA
-from baselines.run import RunFolder
+from baselines.run import CONFIRMATIONS, RunFolder
 
 if TYPE_CHECKING:  # a run that is not sent needs no SQLAlchemy
     from baselines.history.database import Appended, History
@@ -86,5 +86,10 @@ def settled(folder: RunFolder, history: "History") -> str | None:
 
 
 def run_folders(root: Path) -> list[RunFolder]:
-    """Every run's folder at or below `root`, oldest name first."""
-    return [RunFolder(path.parent) for path in sorted(root.rglob("run.json"))]
+    """Every run's folder at or below `root`, oldest name first. What a run measured again
+    of its suspects is no run."""
+    return [
+        RunFolder(path.parent)
+        for path in sorted(root.rglob("run.json"))
+        if CONFIRMATIONS not in path.relative_to(root).parts
+    ]

@@ -20,6 +20,7 @@ from baselines.history.opening import open_history
 from baselines.history.place import Place as Kept
 from baselines.judging import Judged
 from baselines.locking import locked
+from baselines.policy import POLICY
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
 from baselines.store import Baseline, Store
@@ -256,8 +257,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def confirmed_run(home: Path, *records: Record) -> RunFolder:
+    """A run whose suspects fresh processes measured just so again."""
+    for number in range(1, POLICY.rounds + 1):
+        run_folder(home / "run" / "confirmations" / str(number), records)
+    return run_folder(home / "run", records)
+
+
 def judged(place: Place, home: Path, *records: Record, options: tuple[str, ...] = ()) -> tuple[Done, Junit]:
-    run_folder(home / "run", records)
+    confirmed_run(home, *records)
     done = place.pytest(
         *(*place.without_torch(), "perf_tests/test_verdict.py", "--perf-run", home / "run"),
         *("--perf-baselines", home / "store", f"--junitxml={home}/junit.xml", *options),
@@ -283,7 +291,10 @@ def test_unchanged_records_pass_without_torch(place: Place, home: Path) -> None:
         (
             1.03,
             "regressed",
-            ("device time 8.240 ms > 8.", "+3.00 % against 8.000 ms, the mean of 5 sessions"),
+            (
+                "device time 8.240 ms: +3.00 % against 8.000 ms, the mean of 5 sessions (+3.00 %, ",
+                "in 3 fresh",
+            ),
         ),
         (1.6, "below_band", ("lower_s/device_s 0.333 < 0.47, below the band 0.47 to 0.62", "12.800 ms")),
         (0.3, "impossible", ("device time 2.400 ms < 4.", "the measurement is broken")),
@@ -564,7 +575,7 @@ class Session:
 
 @pytest.fixture
 def perf(home: Path) -> plugin.PerfState:
-    folder = run_folder(home / "run", [tampered(1.03)])
+    folder = confirmed_run(home, tampered(1.03))
     return plugin.PerfState(store=Store(home / "store"), folder=folder, stored=False, opened=True)
 
 
@@ -589,7 +600,7 @@ def test_a_failing_verdict_that_an_item_gave_is_left_to_it(perf: plugin.PerfStat
 
 def test_a_damaged_baseline_that_no_item_met_fails_the_run(perf: plugin.PerfState) -> None:
     unread = Verdict(case=CASE, status=Status.INCOMPARABLE, reasons=("cut short",), damaged=True)
-    perf.judged = Judged(derived=(), verdicts=(unread,), policy_digest="")
+    perf.judged = Judged(derived=(), verdicts=(unread,), shift=None, suspects=(), policy_digest="")
     session = Session(perf)
     session.finish()
 

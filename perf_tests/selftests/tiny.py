@@ -37,6 +37,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
+# What no command here needs: a cache, and Hypothesis, which takes half of a start.
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+
+
 class Later:
     """A module that is imported when it is first used, and skips the test where
     it is not installed: collecting tests must not cost torch's import."""
@@ -108,7 +112,7 @@ class Place:
 
     def pytest(self, *arguments: str | Path, **env: str) -> Done:
         """Runs pytest in the copy. Modules in `home` may be named with -p."""
-        command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments))
+        command = (*PYTEST, *map(str, arguments))
         return run(*command, cwd=self.root, env=environment(PYTHONPATH=str(self.home), **env))
 
     def plugin(self, name: str, text: str) -> tuple[str, str]:
