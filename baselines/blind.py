@@ -55,7 +55,7 @@ def _lost(one: Proposed, scale: Scale) -> str:
     if _judges(new, scale.fresh, scale.policy):
         return ""
     return (
-        f"the {stored} stored sessions judge, and the {len(new.device)} that would be stored do not "
+        f"the {stored} stored sessions judge, and {len(new.device)} in their place would not "
         f"({scale.policy.min_sessions} of one card are needed); measure more sessions"
     )
 
