@@ -251,6 +251,14 @@ class TestRefused:
             store_sessions(Store(store), [session(tmp_path / "b")], command="a test")
 
 
+def test_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["refresh", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+
+    assert "Exit codes: 0 stored, or with --dry-run would be; 1 refused, nothing stored; 2 bad input" in said
+
+
 class TestArguments:
     @pytest.mark.parametrize("sessions", ["0", "-1"])
     def test_sessions_must_be_at_least_one(
@@ -304,8 +312,9 @@ class Pytest:
     """Stands in for the pytest processes: each writes a run's folder and ends
     with the next of `codes`."""
 
-    def __init__(self, *codes: int, cases: Sequence[str] = (DECODE,)) -> None:
+    def __init__(self, *codes: int, cases: Sequence[str] = (DECODE,), dirty: bool = False) -> None:
         self.codes = list(codes)
+        self.dirty = dirty
         self.cases = cases
         self.commands: list[list[str]] = []
 
@@ -314,9 +323,9 @@ class Pytest:
         self.commands.append(command)
         path, code = Path(value(command, "--perf-out")), self.codes[len(self.commands) - 1]
         folder = session(path, cases=self.cases, exit_status=code)
-        folder.write_info(replace(folder.info(), id=f"id-{path.name}"))
+        folder.write_info(replace(folder.info(), id=f"id-{path.name}", dirty=self.dirty))
         for one in folder.records():
-            folder.write_record(replace(one, run=f"id-{path.name}"))
+            folder.write_record(replace(one, run=f"id-{path.name}", dirty=self.dirty))
         return subprocess.CompletedProcess(command, code)
 
 
@@ -446,6 +455,32 @@ class TestMeasured:
         assert main(["refresh"]) == 0
         assert len(stub.commands) == 5
         assert list(tree(tmp_path / "baselines" / "data")) == [f"h100-sxm/mistral-7b-v0.1/{DECODE}.json"]
+
+    def test_a_dirty_tree_is_known_after_the_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub = Pytest(0, 0, 0, dirty=True)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", stub)
+
+        assert main(["refresh", "--sessions", "3", "--perf-baselines", "store"]) == 1
+        assert len(stub.commands) == 1
+        said = "refused: id-session-1: measured with local changes in the tree; commit them"
+        assert capsys.readouterr().err.startswith(said)
+        assert not (tmp_path / "store").exists()
+
+    def test_a_dry_run_measures_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub = Pytest(0, 0)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", stub)
+
+        assert main(["refresh", "--sessions", "2", "--dry-run", "--perf-baselines", "store"]) == 0
+        assert len(stub.commands) == 2
+        assert not any("--dry-run" in argument for command in stub.commands for argument in command)
+        assert "Dry run: nothing was stored. 1 would be in store" in capsys.readouterr().out
+        assert not (tmp_path / "store").exists()
 
     def test_a_session_that_fails_stores_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
