@@ -86,8 +86,8 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     """The records of each case, one per session.
 
-    Raises RefreshError for a run that did not pass, was not judged or is a confirmation,
-    and where a case is missing or invalid in a session: half a baseline is none.
+    Raises RefreshError for a run that did not pass or is a confirmation, and where a case
+    is missing or invalid in a session: half a baseline is none.
     """
     by_case: dict[str, list[Record]] = {}
     seen: dict[str, Path] = {}
@@ -105,9 +105,10 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
         if info.exit_status != 0:
             ended = "was cut off" if info.exit_status is None else f"ended with exit code {info.exit_status}"
             raise RefreshError(f"{run.path}: the run {ended}; only a run that passed becomes a baseline")
-        measured = run.records()
-        _require_judged(run, measured)
-        for record in measured:
+        invalid = sorted(v.case for v in run.verdicts() if v.status is Status.INVALID)
+        if invalid:
+            raise RefreshError(f"{run.path}: invalid measurements: {', '.join(invalid)}")
+        for record in run.records():
             by_case.setdefault(record.case.id, []).append(record)
     if not by_case:
         raise RefreshError("no session measured any case: nothing was stored")
@@ -118,22 +119,6 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
                 "(every session must measure it once): nothing was stored"
             )
     return by_case
-
-
-def _require_judged(run: RunFolder, records: Sequence[Record]) -> None:
-    """Raises RefreshError where a verdict is missing, invalid or fails."""
-    verdicts = run.verdicts()
-    unjudged = sorted({r.case.id for r in records} - {v.case for v in verdicts})
-    if unjudged:
-        raise RefreshError(
-            f"{run.path}: not judged: {', '.join(unjudged)}; only what the gate has judged becomes a baseline"
-        )
-    invalid = sorted(v.case for v in verdicts if v.status is Status.INVALID)
-    if invalid:
-        raise RefreshError(f"{run.path}: invalid measurements: {', '.join(invalid)}")
-    failing = sorted(f"{v.case} {v.status}" for v in verdicts if v.outcome(strict=False) is Outcome.FAILS)
-    if failing:
-        raise RefreshError(f"{run.path}: failing verdicts: {', '.join(failing)}")
 
 
 def require_clean(run: RunFolder, *, allow_dirty: bool) -> None:
@@ -205,10 +190,23 @@ def _faults(runs: Sequence[RunFolder], by_case: ByCase, terms: Terms) -> list[st
     found = [f"{words}; the sessions of a baseline share it: measure anew" for words in unlike(by_case)]
     if any(words.startswith("gpu_uuid") for words in found):
         found.append("two cards were measured: store the one, then add the other with --add")
+    found += [words for run in runs for words in _unproved(run, by_case)]
     if not terms.allow_dirty:
         found += map(_dirty, dirty_runs(by_case))
     found += [
         f"{words}; what passed beside it is a retry: measure anew, without --from"
         for words in failed_beside(runs, by_case)
     ]
+    return found
+
+
+def _unproved(run: RunFolder, by_case: ByCase) -> list[str]:
+    """What the gate has not said of a run, or has said against it."""
+    verdicts = run.verdicts()
+    failing = sorted(f"{v.case} {v.status}" for v in verdicts if v.outcome(strict=False) is Outcome.FAILS)
+    found = [f"{run.path}: failing verdicts: {', '.join(failing)}"] if failing else []
+    if unjudged := sorted(set(by_case) - {v.case for v in verdicts}):
+        found.append(
+            f"{run.path}: not judged: {', '.join(unjudged)}; only what the gate has judged becomes a baseline"
+        )
     return found

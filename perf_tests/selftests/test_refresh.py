@@ -101,7 +101,8 @@ class TestStored:
         run = session(tmp_path / "run", status=status)
 
         with pytest.raises(RefreshError, match=f"failing verdicts: {DECODE} {status}"):
-            collect([run])
+            store_sessions(Store(tmp_path / "store"), [run], command="a test")
+        assert not (tmp_path / "store").exists()
 
     def test_sessions_may_differ_in_the_soft_key(self, tmp_path: Path) -> None:
         def moved(one: Record) -> Record:
