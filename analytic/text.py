@@ -55,6 +55,16 @@ def spread(value: float, sd: float | None) -> str:
     return seconds(value) if sd is None else f"{seconds(value)} ± {seconds(sd)}"
 
 
+def plus_minus(value_s: float, half_s: float | None) -> str:
+    """A time and half the interval about it, in one unit: "8.020 ± 0.020 ms"; the time
+    alone where there is no interval."""
+    if half_s is None:
+        return seconds(value_s)
+    time, _, unit = seconds(value_s).partition(" ")
+    factor = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit]
+    return f"{time} ± {half_s / factor:.{len(time.partition('.')[2])}f} {unit}"
+
+
 def tera(value: float) -> str:
     """A count or rate in 1e12, without its unit, for a column or an axis that names it."""
     return f"{value / 1e12:.3g}"

@@ -197,6 +197,7 @@ def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:
 
 def _store_missing(perf: PerfState, *, passed: bool) -> str:
     """Stores cases that have no baseline; says what it did. A failed run stores nothing."""
+    from baselines.provenance import stamped
     from baselines.verdict import Status
 
     if not passed:
@@ -207,7 +208,7 @@ def _store_missing(perf: PerfState, *, passed: bool) -> str:
     when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     with perf.store.locked():
         missing = [
-            baseline_of([record], written=when, command="pytest --perf-update missing")
+            stamped(baseline_of([record], written=when, command="pytest --perf-update missing"), old=None)
             for record in records
             if perf.store.load(record) is None
         ]

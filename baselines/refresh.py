@@ -1,53 +1,60 @@
 """python -m baselines refresh: new baselines from fresh processes.
 
-Each session is a pytest process of its own through the gate's own code path,
-judged against physics and bands, but not against the baselines it replaces.
-A run that failed is never stored.
+Each session is a pytest process of its own through the gate's own code path, judged
+against physics and bands. Against the baselines that they replace all sessions are
+compared together, by their mean (worse.py), before anything is stored. A run that failed
+is never stored, nor is what was picked from beside it.
 """
 
 import datetime as dt
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 
-from analytic import text
+from baselines.acceptance import Terms
+from baselines.allowed import Allowed, allowed_changes
 from baselines.history.place import without_password
+from baselines.policy import POLICY, Policy
 from baselines.record import Record
+from baselines.refresh_table import Change
+from baselines.replacing import Old, Replacing
 from baselines.run import RunFolder
-from baselines.store import Baseline, Store, baseline_of
-from baselines.verdict import Status
+from baselines.sessions import ByCase, dirty_runs, failed_beside, is_confirmation, unlike
+from baselines.store import Store, baseline_of
+from baselines.verdict import Outcome, Status
 
 
 class RefreshError(RuntimeError):
-    """Nothing was stored; the message says why."""
+    """Nothing was stored; the message says why, a reason a line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One case's stored baseline, old to new; medians over sessions, in seconds."""
+class NotAcceptedError(RefreshError):
+    """The sessions are sound, and something speaks against storing them: `changes` are
+    what would have been stored."""
 
-    case: str
-    path: Path
-    sessions: int
-    old_device_s: float | None
-    new_device_s: float | None
-    old_wall_s: float | None
-    new_wall_s: float
+    def __init__(self, refusals: Sequence[str], changes: Sequence[Change]) -> None:
+        super().__init__("\n".join(refusals))
+        self.changes = tuple(changes)
 
 
-def measure_sessions(folder: Path, arguments: Sequence[str], *, sessions: int) -> list[RunFolder]:
+def measure_sessions(
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    sessions: int,
+    check: Callable[[RunFolder], None] = lambda _: None,
+) -> list[RunFolder]:
     """Runs pytest `sessions` times, each in a fresh process and a folder of its own.
 
-    Raises RefreshError at the first that does not pass.
+    Raises RefreshError at the first that does not pass, and whatever `check` does of the
+    first: the others would be no better.
     """
     given = arguments if "-m" in arguments else ("-m", "gpu", *arguments)
     runs = []
     for number in range(1, sessions + 1):
         run = RunFolder(folder / f"session-{number}")
-        # Sessions are not judged by the history that they are to replace.
+        # By the history that they are to replace they are judged together, once all are there.
         nothing = folder / "no-baselines"
         command = [sys.executable, "-m", "pytest", *_joined(given)]
         command += [f"--perf-out={run.path}", f"--perf-baselines={nothing}"]
@@ -57,6 +64,8 @@ def measure_sessions(folder: Path, arguments: Sequence[str], *, sessions: int) -
             raise RefreshError(
                 f"session {number} failed with exit code {done.returncode}: nothing was stored; see {run.path}"
             )
+        if number == 1:
+            check(run)
         runs.append(run)
     return runs
 
@@ -77,12 +86,16 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     """The records of each case, one per session.
 
-    Raises RefreshError for a run that did not pass, and where a case is missing
-    or invalid in a session: half a baseline is none.
+    Raises RefreshError for a run that did not pass or is a confirmation, and where a case
+    is missing or invalid in a session: half a baseline is none.
     """
     by_case: dict[str, list[Record]] = {}
     seen: dict[str, Path] = {}
     for run in runs:
+        if is_confirmation(run):
+            raise RefreshError(
+                f"{run.path}: a fresh process that measured suspects again, not a session: name whole runs"
+            )
         info = run.info()
         if info.id in seen:
             raise RefreshError(
@@ -108,58 +121,92 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     return by_case
 
 
-def store_sessions(store: Store, runs: Sequence[RunFolder], *, command: str) -> list[Change]:
-    """Replaces the baselines of every case in `runs`; all stored files and all
-    new sessions are checked before the first is written. No other writer comes between
-    the look at the old and the last of the new.
+def require_clean(run: RunFolder, *, allow_dirty: bool) -> None:
+    """Raises RefreshError where the run's tree was not its commit's, unless told."""
+    if run.info().dirty and not allow_dirty:
+        raise RefreshError(_dirty(run.info().id))
+
+
+def _dirty(run_id: str) -> str:
+    return (
+        f"{run_id}: measured with local changes in the tree; commit them and measure anew, or --allow-dirty"
+    )
+
+
+def store_sessions(
+    store: Store,
+    runs: Sequence[RunFolder],
+    *,
+    command: str,
+    terms: Terms = Terms(),  # noqa: B008 - frozen
+    policy: Policy = POLICY,
+    allowed: Sequence[Allowed] | None = None,
+) -> list[Change]:
+    """Replaces the baselines of every case in `runs`; all stored files and all new sessions
+    are checked before the first is written. No other writer comes between the look at the
+    old and the last of the new. Under `terms.dry_run` all is checked and nothing written.
 
     Raises RefreshError, FormatError, SpecError and OSError; a damaged file is never overwritten.
     """
     by_case = collect(runs)
+    if faults := _faults(runs, by_case, terms):
+        raise RefreshError("\n".join(faults))
     written = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    new = {
-        case_id: baseline_of(records, written=written, command=command)
-        for case_id, records in by_case.items()
-    }
-    with store.locked():
-        old = {case_id: store.load(records[0]) for case_id, records in by_case.items()}
-        paths = store.put(list(new.values()))
-    return [
-        _change(case_id, path, old[case_id], new[case_id]) for case_id, path in zip(new, paths, strict=True)
-    ]
-
-
-def _change(case_id: str, path: Path, old: Baseline | None, new: Baseline) -> Change:
-    return Change(
-        case=case_id,
-        path=path,
-        sessions=len(new.sessions),
-        old_device_s=_median(old.device_medians_s) if old else None,
-        new_device_s=_median(new.device_medians_s),
-        old_wall_s=_median(old.wall_medians_s) if old else None,
-        new_wall_s=median(new.wall_medians_s),
+    replacing = Replacing(
+        store=store,
+        by_case=by_case,
+        fresh={
+            case_id: baseline_of(records, written=written, command=command)
+            for case_id, records in by_case.items()
+        },
+        terms=terms,
+        policy=policy,
+        allowed=allowed_changes() if allowed is None else allowed,
     )
+    # What is refused makes no folder and no lock.
+    old = replacing.old()
+    changes = _accepted(replacing, old)
+    if terms.dry_run:
+        return changes
+    with store.locked():
+        # Another writer may have come before.
+        if (now := replacing.old()) != old:
+            changes = _accepted(replacing, now)
+        store.put([change.new for change in changes])
+    return changes
 
 
-def _median(values: Sequence[float]) -> float | None:
-    return median(values) if values else None
+def _accepted(replacing: Replacing, old: Old) -> list[Change]:
+    if faults := replacing.unmergeable(old):
+        raise RefreshError("\n".join(f"{words}; refresh without --add, or both cards" for words in faults))
+    changes, refusals = replacing.changes(old)
+    if refusals:
+        raise NotAcceptedError(refusals, changes)
+    return changes
 
 
-def change_table(changes: Sequence[Change]) -> str:
-    """Old -> new as Markdown; the pull request's text."""
-    lines = [
-        "| case | sessions | device old | device new | change | wall old | wall new |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+def _faults(runs: Sequence[RunFolder], by_case: ByCase, terms: Terms) -> list[str]:
+    """Why the runs are no sessions of one baseline, in words."""
+    found = [f"{words}; the sessions of a baseline share it: measure anew" for words in unlike(by_case)]
+    if any(words.startswith("gpu_uuid") for words in found):
+        found.append("two cards were measured: store the one, then add the other with --add")
+    found += [words for run in runs for words in _unproved(run, by_case)]
+    if not terms.allow_dirty:
+        found += map(_dirty, dirty_runs(by_case))
+    found += [
+        f"{words}; what passed beside it is a retry: measure anew, without --from"
+        for words in failed_beside(runs, by_case)
     ]
-    for c in changes:
-        change = "new"
-        if c.old_device_s is not None and c.new_device_s is not None:
-            change = text.signed_percent(c.new_device_s / c.old_device_s - 1)
-        elif c.old_wall_s is not None:
-            change = f"wall {text.signed_percent(c.new_wall_s / c.old_wall_s - 1)}"
-        cells = (c.old_device_s, c.new_device_s, c.old_wall_s, c.new_wall_s)
-        old_device, new_device, old_wall, new_wall = (text.seconds(v) for v in cells)
-        lines.append(
-            f"| `{c.case}` | {c.sessions} | {old_device} | {new_device} | {change} | {old_wall} | {new_wall} |"
+    return found
+
+
+def _unproved(run: RunFolder, by_case: ByCase) -> list[str]:
+    """What the gate has not said of a run, or has said against it."""
+    verdicts = run.verdicts()
+    failing = sorted(f"{v.case} {v.status}" for v in verdicts if v.outcome(strict=False) is Outcome.FAILS)
+    found = [f"{run.path}: failing verdicts: {', '.join(failing)}"] if failing else []
+    if unjudged := sorted(set(by_case) - {v.case for v in verdicts}):
+        found.append(
+            f"{run.path}: not judged: {', '.join(unjudged)}; only what the gate has judged becomes a baseline"
         )
-    return "\n".join(lines)
+    return found

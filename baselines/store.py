@@ -62,6 +62,12 @@ class Accepted:
         require_times("wall_s", (self.wall_s,))
         require_times("device_s", None if self.device_s is None else (self.device_s,))
 
+    def change_since(self, then: "Accepted") -> tuple[str, float]:
+        """The metric that gates, of those that both have, and by what share it has grown."""
+        if self.device_s is not None and then.device_s is not None:
+            return "device", self.device_s / then.device_s - 1
+        return "wall", self.wall_s / then.wall_s - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
@@ -113,6 +119,12 @@ class Baseline:
             device_s=geometric_mean(device_s) if device_s else None,
             wall_s=geometric_mean(self.wall_medians_s),
         )
+
+    @property
+    def drift(self) -> float | None:
+        """By what share the time that gates has grown since the anchor; None of what is
+        itself the first."""
+        return None if self.anchor is None else self.accepted.change_since(self.anchor)[1]
 
 
 def session_of(record: Record) -> Session:

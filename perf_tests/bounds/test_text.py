@@ -89,6 +89,22 @@ def test_spread(value: float, sd: float | None, expected: str) -> None:
     assert text.spread(value, sd) == expected
 
 
+@pytest.mark.parametrize(
+    ("value_s", "half_s", "expected"),
+    [
+        (0.00802, 0.0000196, "8.020 ± 0.020 ms"),
+        (0.00802, None, "8.020 ms"),
+        (0.1604, 0.0123, "160.4 ± 12.3 ms"),
+        (2.5, 0.0004, "2.500 ± 0.000 s"),
+        (3e-6, 1.5e-6, "3.000 ± 1.500 µs"),
+        (5e-8, 1e-9, "50.0 ± 1.0 ns"),
+        (0.099, 0.2, "99.000 ± 200.000 ms"),
+    ],
+)
+def test_plus_minus(value_s: float, half_s: float | None, expected: str) -> None:
+    assert text.plus_minus(value_s, half_s) == expected
+
+
 @pytest.mark.parametrize(("value", "expected"), [(65.1e12, "65.1"), (989.4e12, "989")])
 def test_tera(value: float, expected: str) -> None:
     assert text.tera(value) == expected

@@ -26,7 +26,7 @@ from baselines.files import is_leftover
 from baselines.locking import locked
 from baselines.refresh import store_sessions
 from baselines.run import RunFolder
-from baselines.store import Store
+from baselines.store import Baseline, Store
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import MODEL, record, run_folder
 from perf_tests.selftests.tiny import ROOT, environment
@@ -138,10 +138,15 @@ class Worker:
         return self._process.stdout.readline()
 
 
+def anonymous(baseline: Baseline) -> str:
+    """Its text without what differs by what was stored before, and when."""
+    return codec.to_text(replace(baseline, written="", anchor=None, previous=None))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """A store that holds the run `a`; the runs that may replace it, with the text of each
-    of their baselines but for the time at which it was written."""
+    of their baselines but for what it replaced, and when."""
 
     store: Store
     runs: Mapping[str, RunFolder]
@@ -155,7 +160,7 @@ class Scene:
             baseline = self.store.find(case, gpu=GPU)
             assert baseline is not None, f"{case_id} is lost"
             assert self.store.place(case, gpu=GPU).read_text(encoding="utf-8") == codec.to_text(baseline)
-            text = codec.to_text(replace(baseline, written=""))
+            text = anonymous(baseline)
             (name,) = (name for name, texts in self.texts.items() if text in texts)
             found.append(name)
         return found
@@ -190,7 +195,7 @@ def scene_in(folder: Path, root: Path) -> Scene:
         store = Store(folder / f"store-{name}")
         store_sessions(store, [run], command="a test")
         baselines = (store.find(Case.parse(c, model=MODEL), gpu=GPU) for c in CASES)
-        texts[name] = [codec.to_text(replace(b, written="")) for b in baselines if b is not None]
+        texts[name] = [anonymous(b) for b in baselines if b is not None]
     scene = Scene(store=Store(root), runs=runs, texts=texts)
     scene.refresh("a")
     assert scene.held() == ["a"] * len(CASES)

@@ -197,7 +197,8 @@ class TestStore:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr(stores, "locked", partial(locked, wait_s=0.05))
-        run = run_folder(tmp_path / "run", [record(DECODE)], verdicts=[])
+        passed = [Verdict(case=DECODE, status=Status.PASS, reasons=("a test",))]
+        run = run_folder(tmp_path / "run", [record(DECODE)], verdicts=passed)
         run.write_info(replace(run.info(), exit_status=0))
 
         assert main(["refresh", "--from", str(run.path), "--perf-baselines", str(tmp_path / "store")]) == 1

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,57 +11,15 @@ import pytest
 from baselines.__main__ import main
 from baselines.codec import FormatError
 from baselines.record import Record
-from baselines.refresh import (
-    Change,
-    RefreshError,
-    _joined,
-    change_table,
-    collect,
-    measure_sessions,
-    store_sessions,
-)
+from baselines.refresh import RefreshError, _joined, collect, measure_sessions, store_sessions
+from baselines.refresh_table import change_table
 from baselines.run import RunFolder
 from baselines.store import Store
-from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import hard_key, record, run_folder, soft_key
+from baselines.verdict import Status
+from perf_tests.selftests.records import hard_key, record, soft_key
+from perf_tests.selftests.refreshes import DECODE, PREFILL, five, loaded, refresh, session, tree
 
-DECODE = "decode-b1-c512-fp16-eager"
-PREFILL = "prefill-b1-p512-fp16-eager"
-
-
-def session(
-    path: Path,
-    *,
-    device_s: float = 0.008,
-    cases: Sequence[str] = (DECODE, PREFILL),
-    exit_status: int | None = 0,
-    status: Status = Status.PASS,
-    change: Callable[[Record], Record] = lambda r: r,
-) -> RunFolder:
-    """The folder of a run; `status` is the verdict of its first case."""
-    records = [change(record(c, wall_s=2 * device_s, device_s=device_s, run=path.name)) for c in cases]
-    verdicts = [
-        Verdict(case=c, status=status if i == 0 else Status.PASS, reasons=("a test",))
-        for i, c in enumerate(cases)
-    ]
-    folder = run_folder(path, records, verdicts=verdicts)
-    folder.write_info(replace(folder.info(), id=path.name, exit_status=exit_status))
-    return folder
-
-
-def five(root: Path, *, first_s: float = 0.008) -> list[RunFolder]:
-    return [session(root / f"run-{i}", device_s=first_s + i * 1e-5) for i in range(5)]
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    """Every file under `root` with its bytes, but for the store's lock."""
-    files = (p for p in root.rglob("*") if p.is_file() and p.name != ".lock")
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
-
-
-def refresh(store: Path, runs: Sequence[RunFolder | Path], *more: str) -> int:
-    paths = [str(r.path if isinstance(r, RunFolder) else r) for r in runs]
-    return main(["refresh", "--from", *paths, "--perf-baselines", str(store), *more])
+FAILING = (Status.IMPOSSIBLE, Status.BELOW_BAND, Status.REGRESSED)
 
 
 class TestStored:
@@ -76,14 +34,15 @@ class TestStored:
             f"h100-sxm/mistral-7b-v0.1/{DECODE}.json",
             f"h100-sxm/mistral-7b-v0.1/{PREFILL}.json",
         ]
-        loaded = Store(store).load(record(DECODE))
-        assert loaded is not None
-        assert loaded.device_medians_s == pytest.approx((0.008, 0.00801, 0.00802, 0.00803, 0.00804))
-        assert [s.run for s in loaded.sessions] == [f"run-{i}" for i in range(5)]
-        assert loaded.command.startswith("python -m baselines refresh --from ")
-        assert str(tmp_path / "run-4") in loaded.command
+        stored = loaded(store)
+        assert stored.device_medians_s == pytest.approx((0.008, 0.00801, 0.00802, 0.00803, 0.00804))
+        assert [s.run for s in stored.sessions] == [f"run-{i}" for i in range(5)]
+        assert stored.command.startswith("python -m baselines refresh --from ")
+        assert str(tmp_path / "run-4") in stored.command
         out = capsys.readouterr().out
-        assert f"| `{DECODE}` | 5 | – | 8.020 ms | new | – | 16.040 ms |" in out
+        assert (
+            f"| `{DECODE}` | 5 (1 card) | – → 8.020 ± 0.020 ms | – | – → 16.040 ± 0.039 ms | – | new |"
+        ) in out
         assert f"Stored in {store}: 2. Review the change, then commit it" in out
 
     def test_old_and_new_are_shown_with_the_change(
@@ -93,11 +52,13 @@ class TestStored:
         assert refresh(store, five(tmp_path)) == 0
         capsys.readouterr()
 
-        assert refresh(store, five(tmp_path / "later", first_s=0.0088)) == 0
+        assert refresh(store, five(tmp_path / "later", first_s=0.0072)) == 0
 
-        assert f"| `{DECODE}` | 5 | 8.020 ms | 8.820 ms | +9.98 % | 16.040 ms | 17.640 ms |" in (
-            capsys.readouterr().out
-        )
+        today = loaded(store).written[:10]
+        assert (
+            f"| `{DECODE}` | 5 (1 card) | 8.020 ± 0.020 ms → 7.220 ± 0.020 ms | -9.98 % "
+            f"| 16.040 ± 0.039 ms → 14.440 ± 0.039 ms | -9.98 % since {today} |  |"
+        ) in capsys.readouterr().out
 
     def test_a_case_of_the_wall_alone_shows_the_change_of_the_wall(self, tmp_path: Path) -> None:
         def undevised(one: Record) -> Record:
@@ -109,24 +70,17 @@ class TestStored:
         store_sessions(store, old, command="a test")
         (change,) = store_sessions(store, new, command="a test")
 
-        assert change == Change(
-            case=DECODE,
-            path=store.path(record(DECODE)),
-            sessions=1,
-            old_device_s=None,
-            new_device_s=None,
-            old_wall_s=pytest.approx(0.020),
-            new_wall_s=pytest.approx(0.018),
-        )
+        assert change.share == ("wall", pytest.approx(-0.1))
         assert change_table([change]).endswith(
-            f"| `{DECODE}` | 1 | – | – | wall -10.00 % | 20.000 ms | 18.000 ms |"
+            f"| `{DECODE}` | 1 (1 card) | – | wall -10.00 % | 20.000 ms → 18.000 ms "
+            f"| -10.00 % since {change.new.written[:10]} | does not judge yet: 1 of 3 sessions |"
         )
 
     def test_other_cases_of_the_store_stay_as_they_are(self, tmp_path: Path) -> None:
         store = tmp_path / "store"
         refresh(store, five(tmp_path))
         before = tree(store)
-        refresh(store, [session(tmp_path / "again", cases=[DECODE], device_s=0.0085)])
+        assert refresh(store, five(tmp_path / "again", cases=[DECODE], first_s=0.0079)) == 0
         after = tree(store)
 
         assert sorted(k for k in before if before[k] != after[k]) == [
@@ -134,12 +88,21 @@ class TestStored:
         ]
         assert before.keys() == after.keys()
 
-    @pytest.mark.parametrize("status", [s for s in Status if s is not Status.INVALID])
+    @pytest.mark.parametrize("status", [s for s in Status if s not in (*FAILING, Status.INVALID)])
     def test_a_run_that_passed_counts_whatever_else_was_said(self, status: Status, tmp_path: Path) -> None:
-        """Whether the run failed is its exit code's to say."""
         run = session(tmp_path / "run", status=status)
 
         assert sorted(collect([run])) == [DECODE, PREFILL]
+
+    @pytest.mark.parametrize("status", FAILING)
+    def test_a_verdict_that_fails_does_not_whatever_the_exit_code(
+        self, status: Status, tmp_path: Path
+    ) -> None:
+        run = session(tmp_path / "run", status=status)
+
+        with pytest.raises(RefreshError, match=f"failing verdicts: {DECODE} {status}"):
+            store_sessions(Store(tmp_path / "store"), [run], command="a test")
+        assert not (tmp_path / "store").exists()
 
     def test_sessions_may_differ_in_the_soft_key(self, tmp_path: Path) -> None:
         def moved(one: Record) -> Record:
@@ -252,8 +215,8 @@ class TestRefused:
 
         runs = [session(tmp_path / "a"), session(tmp_path / "b", change=recapped)]
 
-        said = self.refused(store, runs, capsys, code=2)
-        assert "session b has another hard key than a: power_limit_w 700.0 -> 400.0" in said
+        said = self.refused(store, runs, capsys)
+        assert "power_limit_w is 700.0 in a and 400.0 in b; the sessions of a baseline share it" in said
 
     def test_a_folder_that_is_no_run(
         self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -287,6 +250,14 @@ class TestRefused:
         Store(store).path(record(DECODE)).write_text("[]", encoding="utf-8")
         with pytest.raises(FormatError, match="no schema number"):
             store_sessions(Store(store), [session(tmp_path / "b")], command="a test")
+
+
+def test_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["refresh", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+
+    assert "Exit codes: 0 stored, or with --dry-run would be; 1 refused, nothing stored; 2 bad input" in said
 
 
 class TestArguments:
@@ -342,8 +313,9 @@ class Pytest:
     """Stands in for the pytest processes: each writes a run's folder and ends
     with the next of `codes`."""
 
-    def __init__(self, *codes: int, cases: Sequence[str] = (DECODE,)) -> None:
+    def __init__(self, *codes: int, cases: Sequence[str] = (DECODE,), dirty: bool = False) -> None:
         self.codes = list(codes)
+        self.dirty = dirty
         self.cases = cases
         self.commands: list[list[str]] = []
 
@@ -352,9 +324,9 @@ class Pytest:
         self.commands.append(command)
         path, code = Path(value(command, "--perf-out")), self.codes[len(self.commands) - 1]
         folder = session(path, cases=self.cases, exit_status=code)
-        folder.write_info(replace(folder.info(), id=f"id-{path.name}"))
+        folder.write_info(replace(folder.info(), id=f"id-{path.name}", dirty=self.dirty))
         for one in folder.records():
-            folder.write_record(replace(one, run=f"id-{path.name}"))
+            folder.write_record(replace(one, run=f"id-{path.name}", dirty=self.dirty))
         return subprocess.CompletedProcess(command, code)
 
 
@@ -455,10 +427,9 @@ class TestMeasured:
         ]
         # Not the store that is being replaced.
         assert value(stub.commands[0], "--perf-baselines") == f"runs/{folder.name}/no-baselines"
-        loaded = Store(tmp_path / "store").load(record(DECODE))
-        assert loaded is not None
-        assert [s.run for s in loaded.sessions] == ["id-session-1", "id-session-2"]
-        assert loaded.command == (
+        stored = loaded(tmp_path / "store")
+        assert [s.run for s in stored.sessions] == ["id-session-1", "id-session-2"]
+        assert stored.command == (
             "python -m baselines refresh --sessions 2 --perf-baselines store -m cpu -k 'decode and b1'"
         )
         assert "Stored in store: 1." in capsys.readouterr().out
@@ -472,9 +443,8 @@ class TestMeasured:
         monkeypatch.setattr(sys, "argv", ["baselines/__main__.py", *arguments])
 
         assert main() == 0
-        loaded = Store(tmp_path / "store").load(record(DECODE))
-        assert loaded is not None
-        assert loaded.command == "python -m baselines refresh --sessions 1 --perf-baselines store -m cpu"
+        stored = loaded(tmp_path / "store")
+        assert stored.command == "python -m baselines refresh --sessions 1 --perf-baselines store -m cpu"
 
     def test_five_sessions_and_the_store_in_the_checkout_by_default(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -486,6 +456,32 @@ class TestMeasured:
         assert main(["refresh"]) == 0
         assert len(stub.commands) == 5
         assert list(tree(tmp_path / "baselines" / "data")) == [f"h100-sxm/mistral-7b-v0.1/{DECODE}.json"]
+
+    def test_a_dirty_tree_is_known_after_the_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub = Pytest(0, 0, 0, dirty=True)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", stub)
+
+        assert main(["refresh", "--sessions", "3", "--perf-baselines", "store"]) == 1
+        assert len(stub.commands) == 1
+        said = "refused: id-session-1: measured with local changes in the tree; commit them"
+        assert capsys.readouterr().err.startswith(said)
+        assert not (tmp_path / "store").exists()
+
+    def test_a_dry_run_measures_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stub = Pytest(0, 0)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", stub)
+
+        assert main(["refresh", "--sessions", "2", "--dry-run", "--perf-baselines", "store"]) == 0
+        assert len(stub.commands) == 2
+        assert not any("--dry-run" in argument for command in stub.commands for argument in command)
+        assert "Dry run: nothing was stored. 1 would be in store" in capsys.readouterr().out
+        assert not (tmp_path / "store").exists()
 
     def test_a_session_that_fails_stores_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
