@@ -91,7 +91,7 @@ def _held(
 ) -> Held:
     baseline, suite = one.baseline, suite_of(alike)
     device, wall = _yardsticks(one, suite, policy, promise)
-    sees = [known and known.sees(policy, tests=len(alike)) for known in (device, wall)]
+    sees = [None if y is None else y.sees(policy, tests=len(alike)) for y in (device, wall)]
     drifts = _drifts(baseline)
     on_device = _metric(baseline.device_medians_s, sees=sees[0], promised=promise.device, drift=drifts[0])
     on_wall = _metric(baseline.wall_medians_s, sees=sees[1], promised=promise.wall, drift=drifts[1])
