@@ -19,11 +19,12 @@ from baselines.yardstick import lent
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """`known` is what B's cases are held against, with the suite that is pooled;
-    `policies` the rule of each case, for as many processes as measured it; `notes` what
-    is to be known of both."""
+    `policies` the rule of each case, for as many processes as measured it; `borrows`
+    says that the suite is a store's; `notes` are what is to be known of A."""
 
     known: Against
     policies: Mapping[str, Policy]
+    borrows: bool
     notes: tuple[str, ...]
 
 
@@ -32,14 +33,13 @@ def terms_of(
 ) -> Terms:
     """`processes` are B's, by case. Raises FormatError and SpecError."""
     run = [every[0] for every in processes.values()]
+    borrows, notes = False, list[str]()
     if isinstance(a, Store):
-        known, borrows, notes = against(run, a), False, []
+        known = against(run, a)
     else:
         known, notes = _taken(a, run[0].record)
-        suite = _store_suite(known, run, store, policy)
-        borrows = bool(suite)
-        if borrows:
-            known = replace(known, suite=suite)
+        if suite := _store_suite(known, run, store, policy):
+            borrows, known = True, replace(known, suite=suite)
             notes.append(_said(a, store, baselines=len(suite)))
     pooled = suite_of(known.suite)
     policies = {}
@@ -49,7 +49,7 @@ def terms_of(
         policies[case] = replace(
             policy, rounds=len(every) - 1, min_sessions=1 if few else policy.min_sessions
         )
-    return Terms(known=known, policies=policies, notes=tuple(notes))
+    return Terms(known=known, policies=policies, borrows=borrows, notes=tuple(notes))
 
 
 def _taken(a: Sessions, like: Record) -> tuple[Against, list[str]]:

@@ -184,7 +184,9 @@ def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Poli
         moved=explain_against(first, stored.baseline)
         if one and stored and verdict.status in _EXPLAINED
         else (),
-        unjudged=_unjudged(stored, policy) if one and one.device is None and device_s else "",
+        unjudged=_unjudged(stored, policy, borrows=terms.borrows)
+        if one and one.device is None and device_s
+        else "",
     )
 
 
@@ -192,11 +194,16 @@ def _mean(times_s: Sequence[float]) -> float | None:
     return geometric_mean(times_s) if times_s else None
 
 
-def _unjudged(stored: Stored | None, policy: Policy) -> str:
+def _unjudged(stored: Stored | None, policy: Policy, *, borrows: bool) -> str:
     if stored is None or not 0 < (sessions := len(stored.device)) < policy.min_sessions:
         return ""
+    lends = (
+        "the store says too little of cases like it"
+        if borrows
+        else "or, to lend their spread, baselines under the same hard key in the store (--perf-baselines)"
+    )
     return (
         f"device time is shown, not judged: {sessions} session{'' if sessions == 1 else 's'} in "
         f"{stored.place}; {policy.min_sessions} or more would judge it (python -m baselines refresh makes "
-        "them), or baselines under the same hard key in the store that --perf-baselines names"
+        f"them); {lends}"
     )

@@ -49,4 +49,3 @@ def explanations(
 def moved_tables(explained: Explained) -> str:
     """A ranked table for each case; empty where nothing is known to have moved."""
     return "\n\n".join(f"### {code(case_id)}\n\n{moved_table(moved)}" for case_id, moved in explained.items())
-
