@@ -28,7 +28,7 @@ WRITTEN = "2026-11-22T12:00:00+00:00"
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 FACTORS = (0.998, 0.999, 1.0, 1.001, 1.002)
 # Where the correction for the number of cases shows in what is seen.
-ALONE = replace(POLICY, rounds=0)
+ALONE = replace(POLICY, rounds=0, min_effect=0.0001)
 COUNTS = Counts(launches=100)
 KERNELS = (KernelTime(operator="q_proj", name="gemm", launches=1, device_s=(0.001,) * 3),)
 
