@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.coverage import Coverage, coverage
 from baselines.derived import CPU
@@ -25,7 +26,10 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     perf = state(config)
     # Other cases than the tables' say nothing of the tables.
     if perf.opened and all(config.getoption(option) is None for option in OTHER_CASES):
-        config.stash[NOTES] += _notes(config, perf)
+        try:
+            config.stash[NOTES] += _notes(config, perf)
+        except (OSError, SpecError) as error:
+            config.stash[NOTES].append(f"whether the store fits the cases could not be told: {error}")
 
 
 def _notes(config: pytest.Config, perf: PerfState) -> Iterator[str]:

@@ -219,9 +219,8 @@ def end(place: Place, tmp_path: Path) -> Callable[..., list[str]]:
             *("--perf-baselines", str(store.root), "perf_tests/test_decode.py"),
         )
         assert done.rc == NO_TESTS, done.out
-        return [
-            line for line in done.out.splitlines() if "no case any more" in line or "no baseline:" in line
-        ]
+        said = ("no case any more", "no baseline:", "could not be told")
+        return [line for line in done.out.splitlines() if any(words in line for words in said)]
 
     return run
 
@@ -254,6 +253,20 @@ class TestEndOfARun:
         other = lane_cases("gpu", file=TABLE.parent / table)[0].id
 
         assert end(kept=[*IN_TABLE, other]) == []
+
+    def test_a_table_that_cannot_be_read_breaks_no_end(
+        self, end: Callable[..., list[str]], place: Place
+    ) -> None:
+        table = place.root / "perf_tests" / "scaling_cases.toml"
+        whole = table.read_bytes()
+        table.write_text("[", encoding="utf-8")
+        try:
+            (said,) = end(kept=IN_TABLE)
+        finally:
+            table.write_bytes(whole)
+
+        assert said.startswith("roofgate: whether the store fits the cases could not be told: ")
+        assert "scaling_cases.toml" in said
 
     def test_a_run_of_other_cases_says_nothing_of_the_tables(self, end: Callable[..., list[str]]) -> None:
         assert end("--perf-precision=bf16", kept=["decode-b3-c512-fp32-eager"]) == []
