@@ -31,6 +31,14 @@ class Coverage:
     gaps: tuple[Path, ...]
     damaged: tuple[Damage, ...]
 
+    def within(self, folder: Path) -> "Coverage":
+        """What of it lies in a folder, such as one GPU's and model's."""
+        return Coverage(
+            orphans=tuple(p for p in self.orphans if p.is_relative_to(folder)),
+            gaps=tuple(p for p in self.gaps if p.is_relative_to(folder)),
+            damaged=tuple(d for d in self.damaged if d.path.is_relative_to(folder)),
+        )
+
 
 def coverage(store: Store, planned: Iterable[Planned]) -> Coverage:
     """Compares the store with the cases that the tables plan, whatever model a baseline
@@ -48,6 +56,11 @@ def coverage(store: Store, planned: Iterable[Planned]) -> Coverage:
     return Coverage(
         orphans=tuple(orphans), gaps=tuple(_gaps(store, plan, there=set(files))), damaged=tuple(damaged)
     )
+
+
+def misplaced(store: Store) -> tuple[Path, ...]:
+    """Stored files where nobody looks: orphans whatever the tables plan."""
+    return tuple(path for path in _files(store.root)[0] if len(path.relative_to(store.root).parts) != 3)
 
 
 def _files(root: Path) -> tuple[list[Path], list[Path]]:

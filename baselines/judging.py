@@ -1,6 +1,6 @@
 """From a run's folder and the store to verdicts: the judgement with its files read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from baselines.allowed import Allowed, allowed_changes
@@ -36,6 +36,32 @@ def derive_run(records: tuple[Record, ...]) -> tuple[Derived, ...]:
     return tuple(derive(record, ceilings) for record in records)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """What a run's cases are judged by: baselines and why others cannot be read, by case,
+    and all of the same GPU and model under the run's hard key."""
+
+    stored: Mapping[str, Stored]
+    damaged: Mapping[str, str]
+    suite: Sequence[Stored]
+
+
+def against(derived: Sequence[Derived], store: Store) -> Against:
+    """Out of a store. A damaged baseline spoils only its own case."""
+    stored: dict[str, Stored] = {}
+    damaged: dict[str, str] = {}
+    for d in derived:
+        case_id, path = d.record.case.id, store.path(d.record)
+        try:
+            baseline = store.load(d.record)
+        except FormatError as error:
+            damaged[case_id] = f"{error}; restore it, or delete it and refresh"
+            continue
+        if baseline is not None:
+            stored[case_id] = pinned(baseline, path, model=d.record.model, roofs=d.roofs)
+    return Against(stored=stored, damaged=damaged, suite=_suite(derived, store))
+
+
 def judge_folder(
     folder: RunFolder,
     store: Store,
@@ -52,24 +78,13 @@ def judge_folder(
     baseline spoils only its own case.
     """
     derived = derive_run(folder.records())
-    suite = _suite(derived, store)
-    stored: dict[str, Stored] = {}
-    damaged: dict[str, str] = {}
-    for d in derived:
-        case_id, path = d.record.case.id, store.path(d.record)
-        try:
-            baseline = store.load(d.record)
-        except FormatError as error:
-            damaged[case_id] = f"{error}; restore it, or delete it and refresh"
-            continue
-        if baseline is not None:
-            stored[case_id] = pinned(baseline, path, model=d.record.model, roofs=d.roofs)
+    known = against(derived, store)
     judged = judge(
         derived,
-        fresh=_fresh(folder),
-        stored=stored,
-        damaged=damaged,
-        suite=suite,
+        fresh=confirmed(folder),
+        stored=known.stored,
+        damaged=known.damaged,
+        suite=known.suite,
         bands=bands() if rows is None else rows,
         allowed=allowed_changes() if allowed is None else allowed,
         policy=policy,
@@ -90,7 +105,7 @@ def judge_folder(
     )
 
 
-def _fresh(folder: RunFolder) -> dict[str, list[Derived]]:
+def confirmed(folder: RunFolder) -> dict[str, list[Derived]]:
     """By case what the run's suspects were in fresh processes, in their order. One whose
     state spoilt the measurement says nothing."""
     found: dict[str, list[Derived]] = {}

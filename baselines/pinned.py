@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import median
 
 from analytic import Case, ModelSpec, Roofs, SpecError, case_bound, find_gpu, load_model
-from baselines import codec
 from baselines.codec import FormatError
 from baselines.derived import CPU, regime_of
 from baselines.store import Baseline, Store, digest
@@ -45,8 +44,10 @@ def suites(store: Store) -> Iterator[PinnedSuite]:
         stored, damaged = [], []
         for path in sorted(folder.glob("*.json")):
             try:
-                baseline = codec.read(Baseline, path)
-                stored.append(_stored(baseline, path, _limiter(baseline)))
+                case = Case.parse(path.stem, model=folder.name)
+                baseline = store.find(case, gpu=folder.parent.name)
+                if baseline is not None:
+                    stored.append(_stored(baseline, path, _limiter(baseline)))
             except FormatError as error:
                 damaged.append(str(error))
             except SpecError as error:

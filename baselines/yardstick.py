@@ -15,6 +15,10 @@ from baselines.policy import Policy
 MODES_APART = 4.5
 _MODES_SESSIONS = 10
 
+# A case without a spread of its own may take the suite's where that is worth the degrees
+# of freedom of three sessions: of less, the cases differ too much to speak for another.
+_LENT_DF = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -107,6 +111,12 @@ def priors(cases: Iterable[Sequence[Sample]]) -> Priors:
     return Priors(sessions=sessions, cards=found)
 
 
+def lent(suite: Priors) -> Spread | None:
+    """The spread of a case that has a single session; None where the suite cannot say."""
+    spread = suite.sessions
+    return spread if spread is not None and spread.df >= _LENT_DF else None
+
+
 def yardstick(
     samples: Sequence[Sample], *, card: str | None, suite: Priors, policy: Policy, floor: float
 ) -> Yardstick | None:
@@ -115,13 +125,14 @@ def yardstick(
 
     Sessions of the card itself are compared with alone, where they are enough. Else two
     cards or more are needed: the mean is that of the cards, and the card's own place
-    among them is part of what may vary.
+    among them is part of what may vary. A single session has no spread of its own; a
+    policy that judges by one takes the suite's.
     """
     by_card = _by_card(samples)
     own = _within_cards(by_card)
-    if own is None or len(samples) < policy.min_sessions:
+    spread = moderated(own, suite.sessions) if own else lent(suite) if policy.min_sessions == 1 else None
+    if spread is None or len(samples) < policy.min_sessions:
         return None
-    spread = moderated(own, suite.sessions)
     same = by_card.get(card, ()) if card is not None else [s.log for s in samples]
     if card is not None and len(by_card) == 1 and None in by_card:
         same = by_card[None]

@@ -20,6 +20,9 @@ PRECISION, ENGINE = "--perf-precision", "--perf-engine"
 BATCH, CONTEXT, PROMPT = "--perf-batch", "--perf-context", "--perf-prompt"
 OPTIONS = (PRECISION, ENGINE, BATCH, CONTEXT, PROMPT)
 
+# All that asks for other cases than those of cases.toml, or for another model's.
+OTHER_CASES = ("--perf-model", "--perf-cases", "--perf-checkpoint", *OPTIONS)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:

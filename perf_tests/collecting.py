@@ -27,7 +27,7 @@ PLANNED = pytest.StashKey[tuple[Planned, ...]]()
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """A name that is wrong is said once, before anything is collected."""
-    _planned(session.config)
+    planned(session.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,13 +40,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "case",
         [
             pytest.param(p.case, id=p.case.id, marks=getattr(pytest.mark, p.lane))
-            for p in _planned(metafunc.config)
+            for p in planned(metafunc.config)
             if p.case.phase in phases
         ],
     )
 
 
-def _planned(config: pytest.Config) -> tuple[Planned, ...]:
+def planned(config: pytest.Config) -> tuple[Planned, ...]:
     """The plan, read once: every test function asks for it."""
     if PLANNED not in config.stash:
         config.stash[PLANNED] = tuple(_plan(config))

@@ -15,11 +15,8 @@ import pytest
 from baselines.codec import FormatError
 from baselines.history.place import NONE
 from baselines.run import RunFolder
-from perf_tests.case_options import OPTIONS
+from perf_tests.case_options import OTHER_CASES
 from perf_tests.collecting import case_of, is_measure
-
-# What decides how a case is measured, besides the cases themselves.
-_VALUES = ("--perf-model", "--perf-cases", "--perf-checkpoint", *OPTIONS)
 
 # A fresh process that takes so long hangs: a lane takes minutes.
 LIMIT_S = 1800.0
@@ -89,7 +86,7 @@ class Confirming:
         command.append(f"--import-mode={given('importmode')}")
         if lane := given("markexpr", default=""):
             command += ["-m", lane]
-        command += [f"{option}={value}" for option in _VALUES if (value := given(option)) is not None]
+        command += [f"{option}={value}" for option in OTHER_CASES if (value := given(option)) is not None]
         if given("--perf-trust-remote-code"):
             command.append("--perf-trust-remote-code")
         # What the configuration may ask for is written to the run's folder too.

@@ -9,13 +9,14 @@ Loading it touches no GPU and imports no torch.
 import pytest
 
 from analytic import SpecError, find_gpu
-from perf_tests.case_options import BATCH, CONTEXT, ENGINE, OPTIONS, PRECISION, PROMPT
+from perf_tests.case_options import BATCH, CONTEXT, ENGINE, OTHER_CASES, PRECISION, PROMPT
 from perf_tests.profiling import ProfilerStateError, arrange_teardown
 
 pytest_plugins = (
     "baselines.plugin",
     "reports.plugin",
     "perf_tests.collecting",
+    "perf_tests.covering",
     "perf_tests.physics",
     "perf_tests.fixtures",
 )
@@ -86,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--perf-trust-remote-code goes with --perf-checkpoint; random weights bring no code"
         )
-    for option in ("--perf-model", "--perf-cases", "--perf-checkpoint", *OPTIONS):
+    for option in OTHER_CASES:
         if config.getoption("--perf-run") and config.getoption(option) is not None:
             raise pytest.UsageError(f"--perf-run judges the cases of an earlier run: leave {option} out")
     try:

@@ -1,36 +1,5 @@
-"""Markdown that stays what it is, whatever text is put into it."""
+"""Markdown, as the room below writes it."""
 
-import re
-from collections.abc import Sequence
+from baselines.markdown import code, escape, table
 
-_SPECIAL = re.compile(r"[\\|`*<\[~]|(?<!\w)_|_(?!\w)")
-
-
-def escape(text: str) -> str:
-    """`text` on one line, with nothing left that Markdown would read as markup:
-    a reason may hold pipes, a path, an exception's message."""
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", " ".join(text.split()))
-
-
-def code(text: str) -> str:
-    """A name that is known to hold no markup, such as a case id."""
-    return f"`{text}`"
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
-    """A Markdown table padded so that it also reads in a terminal.
-
-    Columns are right-aligned for numbers except those in `left`. Cells are
-    taken as they are: what comes from outside goes through escape() first.
-    """
-    lines = [tuple(headers), *(tuple(row) for row in rows)]
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(headers))]
-    rule = ["-" * w if i in left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    padded = [
-        [
-            cell.ljust(w) if i in left else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (padded[0], rule, *padded[1:]))
+__all__ = ["code", "escape", "table"]

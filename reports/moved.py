@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from analytic import text
-from baselines.attribution import Moved, explain_against, signed
+from baselines.attribution import Moved, explain_against
 from baselines.codec import FormatError
 from baselines.derived import Derived
-from baselines.kernel_names import listed
+from baselines.moved_table import moved_table
 from baselines.store import Store, digest
 from baselines.verdict import Status, Verdict
-from reports.markdown import code, escape, table
+from reports.markdown import code
 
 # What is worth explaining: a pass within its noise is not.
 _EXPLAINED = (
@@ -22,9 +21,6 @@ _EXPLAINED = (
     Status.IMPROVED,
     Status.WARN,
 )
-
-_ROWS, _KERNELS = 8, 3
-_HEADERS = ("operator or kernel", "then", "change", "device ops", "kernels")
 
 Explained = Mapping[str, Sequence[Moved]]
 
@@ -54,24 +50,4 @@ def explanations(
 
 def moved_tables(explained: Explained) -> str:
     """A ranked table for each case; empty where nothing is known to have moved."""
-    return "\n\n".join(f"### {code(case_id)}\n\n{_table(moved)}" for case_id, moved in explained.items())
-
-
-def _table(moved: Sequence[Moved]) -> str:
-    rows = [
-        (
-            escape(one.name),
-            text.seconds(one.then_s),
-            signed(one.change_s),
-            f"{one.device_ops:+d}" if one.device_ops else "",
-            escape("; ".join(filter(None, (_kernels("new", one.new), _kernels("gone", one.gone))))),
-        )
-        for one in moved[:_ROWS]
-    ]
-    rest = moved[_ROWS:]
-    more = f"\n\nand {len(rest)} more, together {signed(sum(one.change_s for one in rest))}" if rest else ""
-    return table(_HEADERS, rows, left=(0, 4)) + more
-
-
-def _kernels(kind: str, names: Sequence[str]) -> str:
-    return f"{kind}: {listed(names, most=_KERNELS)}" if names else ""
+    return "\n\n".join(f"### {code(case_id)}\n\n{moved_table(moved)}" for case_id, moved in explained.items())

@@ -13,4 +13,4 @@ from typing import TypeAlias
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 # In the order of --help.
-COMMANDS = ("refresh", "power", "push", "trend")
+COMMANDS = ("refresh", "show", "compare", "power", "push", "trend")

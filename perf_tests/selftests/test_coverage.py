@@ -1,6 +1,6 @@
 """The store beside the tables of cases: what is left over, what is lacking, what is damaged."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +8,12 @@ import pytest
 
 from analytic import Case
 from baselines.codec import write
-from baselines.coverage import Coverage, Damage, coverage
+from baselines.coverage import Coverage, Damage, coverage, misplaced
 from baselines.run import Planned
 from baselines.store import Store
-from perf_tests.cases import LANES, lane_cases
-from perf_tests.selftests.records import MODEL, record
-from perf_tests.selftests.tiny import ROOT
+from perf_tests.cases import LANES, TABLE, lane_cases
+from perf_tests.selftests.records import MODEL, record, run_folder
+from perf_tests.selftests.tiny import ROOT, Place
 
 DECODE = "decode-b1-c512-fp16-eager"
 DECODE_8 = "decode-b8-c512-fp16-eager"
@@ -157,6 +157,121 @@ class TestDamaged:
         assert coverage(store, plan(DECODE)) == replace(
             NOTHING, damaged=(Damage(path=link, reason="a symbolic link; a folder is needed"),)
         )
+
+
+class TestWithin:
+    def test_another_gpu_and_model_is_left_out(self, store: Store) -> None:
+        """Of each kind one in the folder that is asked for, and one elsewhere."""
+        for gpu in ("h100-sxm", "t4"):
+            keep(store, DECODE_8, gpu=gpu)
+            keep(store, "decode-b1-c128-fp16-eager", gpu=gpu).write_text("{", encoding="utf-8")
+        everything = coverage(store, plan("decode-b1-c128-fp16-eager", "prefill-b1-p512-fp16-eager"))
+        found = everything.within(store.root / "t4" / MODEL)
+
+        assert len(everything.orphans) == 3
+        assert places(store, found.orphans) == [f"t4/{MODEL}/{DECODE_8}.json"]
+        assert places(store, found.gaps) == [f"t4/{MODEL}/prefill-b1-p512-fp16-eager.json"]
+        assert places(store, [d.path for d in found.damaged]) == [
+            f"t4/{MODEL}/decode-b1-c128-fp16-eager.json"
+        ]
+
+
+def test_what_lies_where_nobody_looks_is_known_without_a_plan(store: Store) -> None:
+    path = store.root / "h100-sxm" / f"{DECODE}.json"
+    path.write_text("{}", encoding="utf-8")
+
+    assert misplaced(store) == (path,)
+
+
+# --- what the terminal says at the end of a run ------------------------------
+
+# A run of the gpu lane that was measured a moment ago, of one case.
+MEASURED = """
+from pathlib import Path
+
+def pytest_collection_finish(session):
+    from baselines.plugin import state
+    from baselines.run import RunFolder
+    perf = state(session.config)
+    perf.folder, perf.opened = RunFolder(Path({folder!r})), True
+"""
+NO_TESTS = 5
+
+# Of cases.toml, in this order.
+IN_TABLE = [case.id for case in lane_cases("gpu")]
+TABLE_MODEL = lane_cases("gpu")[0].model
+
+
+@pytest.fixture
+def end(place: Place, tmp_path: Path) -> Callable[..., list[str]]:
+    """The notes of a run that measured the first case of the table, with a store of `kept`."""
+
+    def run(*options: str, kept: Iterable[str], not_run: str | None = None) -> list[str]:
+        store = Store(tmp_path / "store")
+        for case_id in kept:
+            keep(store, case_id, model=TABLE_MODEL)
+        # An orphan, and gaps, of a GPU that this run says nothing of.
+        keep(store, "decode-b3-c512-fp32-eager", gpu="t4", model=TABLE_MODEL)
+        measured = record(IN_TABLE[0], model=TABLE_MODEL)
+        folder = run_folder(tmp_path / "run", [measured], not_run={not_run: "no room"} if not_run else None)
+        done = place.pytest(
+            *place.without_torch(),
+            *place.plugin("measured", MEASURED.format(folder=str(folder.path))),
+            *("-p", "no:reports.plugin", "-k", "no_such_case", *options),
+            *("--perf-baselines", str(store.root), "perf_tests/test_decode.py"),
+        )
+        assert done.rc == NO_TESTS, done.out
+        said = ("no case any more", "no baseline:", "could not be told")
+        return [line for line in done.out.splitlines() if any(words in line for words in said)]
+
+    return run
+
+
+class TestEndOfARun:
+    def test_orphans_and_gaps_are_a_note_each(self, end: Callable[..., list[str]]) -> None:
+        """Of 4 orphans 3 are named; `-k` selects nothing, and makes none."""
+        gone = [f"decode-b{n}-c512-fp32-eager" for n in (3, 5, 7, 9)]
+        orphans, gaps = end(kept=[*IN_TABLE[2:], *gone])
+
+        assert orphans == (
+            f"roofgate: 4 baselines have no case any more: {', '.join(gone[:3])}, 1 more; "
+            "delete them or restore their cases (what only options ask for may stay)"
+        )
+        assert gaps == (
+            f"roofgate: 2 cases have no baseline: {', '.join(sorted(IN_TABLE[:2]))}; "
+            "python -m baselines refresh --sessions 5 -m gpu stores them all"
+        )
+
+    def test_a_store_that_fits_its_tables_needs_no_word(self, end: Callable[..., list[str]]) -> None:
+        assert end(kept=IN_TABLE) == []
+
+    def test_a_case_that_cannot_run_here_leaves_no_gap(self, end: Callable[..., list[str]]) -> None:
+        assert end(kept=IN_TABLE[:-1], not_run=IN_TABLE[-1]) == []
+
+    @pytest.mark.parametrize("table", ["scaling_cases.toml", "engine_cases.toml"])
+    def test_a_case_of_another_table_is_no_orphan_and_no_gap(
+        self, table: str, end: Callable[..., list[str]]
+    ) -> None:
+        other = lane_cases("gpu", file=TABLE.parent / table)[0].id
+
+        assert end(kept=[*IN_TABLE, other]) == []
+
+    def test_a_table_that_cannot_be_read_breaks_no_end(
+        self, end: Callable[..., list[str]], place: Place
+    ) -> None:
+        table = place.root / "perf_tests" / "scaling_cases.toml"
+        whole = table.read_bytes()
+        table.write_text("[", encoding="utf-8")
+        try:
+            (said,) = end(kept=IN_TABLE)
+        finally:
+            table.write_bytes(whole)
+
+        assert said.startswith("roofgate: whether the store fits the cases could not be told: ")
+        assert "scaling_cases.toml" in said
+
+    def test_a_run_of_other_cases_says_nothing_of_the_tables(self, end: Callable[..., list[str]]) -> None:
+        assert end("--perf-precision=bf16", kept=["decode-b3-c512-fp32-eager"]) == []
 
 
 def test_the_committed_store_has_no_orphan_and_no_damage() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from baselines.__main__ import main
+from baselines.codec import write
 from baselines.history.anchor import anchor_of
 from baselines.history.entry import Observation, entries_of
 from baselines.history.keeping import keep
@@ -17,7 +18,7 @@ from baselines.history.series import Point, series_of
 from baselines.history.trend import Step, Trend, trend
 from baselines.record import SoftKey
 from baselines.run import RunFolder
-from baselines.store import Store
+from baselines.store import Accepted, Store, baseline_of
 from baselines.verdict import Status
 from perf_tests.selftests.histories import DECODE, PREFILL, a_run, named
 from perf_tests.selftests.records import hard_key, record, soft_key
@@ -180,6 +181,18 @@ class TestAnchor:
         assert anchor_of(store, record(DECODE), "wall_s") == pytest.approx(0.04)
         assert anchor_of(store, other, "device_s") is None
         assert anchor_of(store, record(PREFILL), "device_s") is None
+
+    def test_what_was_accepted_first_where_that_is_kept(self, tmp_path: Path) -> None:
+        """A refresh moves the sessions, and not the anchor."""
+        store = Store(tmp_path)
+        first = Accepted(written="2026-10-01", commit="aaaaaaa", sessions=5, device_s=0.0075, wall_s=0.03)
+        now = baseline_of([record(DECODE, wall_s=0.04, device_s=0.008)], written="2026-11-22", command="test")
+        write(replace(now, anchor=first), store.path(record(DECODE)))
+
+        assert anchor_of(store, record(DECODE), "device_s") == 0.0075
+        assert anchor_of(store, record(DECODE), "wall_s") == 0.03
+        write(replace(now, anchor=replace(first, device_s=None)), store.path(record(DECODE)))
+        assert anchor_of(store, record(DECODE), "device_s") is None
 
 
 @pytest.fixture

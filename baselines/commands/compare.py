@@ -1,0 +1,153 @@
+"""python -m baselines compare A B: two runs, or a run and a store, judged without a GPU."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from analytic import text
+from baselines.codec import to_json
+from baselines.commands import Subparsers
+from baselines.counts import CountChange
+from baselines.markdown import code, escape, table
+from baselines.moved_table import moved_table
+from baselines.sides import sessions_at, side_at
+from baselines.store import DEFAULT_STORE, Store
+from baselines.verdict import Status
+from baselines.versus import Pair, Times, Versus, compare_sides
+
+_HEADERS = (
+    *("case", "status", "device A", "device B", "change", "seen from"),
+    *("wall A", "wall B", "change", "counts that changed"),
+)
+_LEFT = (0, 1, 9)
+
+
+def add(commands: Subparsers) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="judge B against A, from records alone: two runs, or a run and a store",
+        description="Judges the cases of B against those of A by the gate's own rule. Nothing is measured: "
+        "a single run of B decides by itself, of several sessions the first is judged and the others are its "
+        "fresh processes. Of one or two sessions of A, how far sessions vary is taken from the store. "
+        "Exit code 1 where B regressed, lies below its band, is impossible or all of it shifted, and where a "
+        "baseline is damaged; 2 for bad input.",
+    )
+    compare.add_argument(
+        "a",
+        type=Path,
+        metavar="A",
+        help="a run's folder, a folder of session-* runs, or a store of baselines",
+    )
+    compare.add_argument(
+        "b",
+        type=Path,
+        metavar="B",
+        help="a run's folder, or a folder of session-* runs; where A is a store, the confirmations in it "
+        "are fresh processes too",
+    )
+    compare.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit code 1 also for what could not be judged (suspect, ambiguous, incomparable, invalid, no "
+        "baseline), and for cases of A that B lacks",
+    )
+    compare.add_argument(
+        "--perf-baselines",
+        type=Path,
+        default=DEFAULT_STORE,
+        help=f"the store that lends its spread (default: {DEFAULT_STORE})",
+    )
+    compare.add_argument("--json", action="store_true", help="one JSON object: SI units, shares")
+    compare.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    found = compare_sides(side_at(options.a), sessions_at(options.b), store=Store(options.perf_baselines))
+    failing = found.failing(strict=options.strict)
+    if options.json:
+        print(json.dumps(_as_json(found, options, failing), indent=1))
+    else:
+        print("\n\n".join(_sections(found, options, failing)))
+    return 1 if failing else 0
+
+
+def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> Iterator[str]:
+    yield f"A: {escape(str(options.a))}\nB: {escape(str(options.b))}"
+    yield table(_HEADERS, [_row(pair) for pair in found.pairs], left=_LEFT)
+    yield from map(escape, found.notes)
+    if found.shift:
+        yield f"All moved together: {escape(found.shift.text)}"
+    yield from filter(None, map(_reasons, found.pairs))
+    for pair in found.pairs:
+        if pair.moved:
+            yield f"### What moved: {code(pair.verdict.case)}\n\n{moved_table(pair.moved)}"
+    for where, cases in (("A", found.only_a), ("B", found.only_b)):
+        if cases:
+            yield f"Only in {where}: {', '.join(map(code, cases))}"
+    yield f"Refused: {', '.join(map(code, failing))}" if failing else "Nothing of B is refused"
+
+
+def _row(pair: Pair) -> tuple[str, ...]:
+    device, wall = pair.device, pair.wall
+    return (
+        code(pair.verdict.case),
+        str(pair.verdict.status),
+        text.seconds(device.a_s),
+        text.seconds(device.b_s),
+        _change(device),
+        text.percent(device.sees, digits=2),
+        text.seconds(wall.a_s),
+        text.seconds(wall.b_s),
+        _change(wall),
+        "; ".join(map(str, pair.counts)),
+    )
+
+
+def _change(times: Times) -> str:
+    return "–" if times.change is None else text.signed_percent(times.change)
+
+
+def _reasons(pair: Pair) -> str:
+    """Every finding of what is not a plain pass."""
+    reasons = () if pair.verdict.status is Status.PASS else pair.verdict.reasons
+    told = [*reasons, *([pair.unjudged] if pair.unjudged else [])]
+    if not told:
+        return ""
+    lines = "\n".join(f"- {escape(one)}" for one in told)
+    return f"{code(pair.verdict.case)}: {pair.verdict.status}\n\n{lines}"
+
+
+def _as_json(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> dict[str, Any]:
+    return {
+        "a": str(options.a),
+        "b": str(options.b),
+        "cases": [_pair_json(pair) for pair in found.pairs],
+        "only_a": list(found.only_a),
+        "only_b": list(found.only_b),
+        "shift": to_json(found.shift),
+        "notes": list(found.notes),
+        "refused": list(failing),
+    }
+
+
+def _pair_json(pair: Pair) -> dict[str, Any]:
+    return {
+        "case": pair.verdict.case,
+        "status": pair.verdict.status.value,
+        "reasons": list(pair.verdict.reasons),
+        "unjudged": pair.unjudged or None,
+        "device": _times_json(pair.device),
+        "wall": _times_json(pair.wall),
+        "counts": [_count_json(change) for change in pair.counts],
+        "moved": to_json(pair.moved),
+    }
+
+
+def _times_json(times: Times) -> dict[str, float | None]:
+    return {"a_s": times.a_s, "b_s": times.b_s, "change": times.change, "sees": times.sees}
+
+
+def _count_json(change: CountChange) -> dict[str, Any]:
+    return {"name": change.name, "a": change.before, "b": change.after}

@@ -1,0 +1,209 @@
+"""Two sides compared by the gate's own rule, with no GPU: B's records against A.
+
+The processes at hand decide: a single run of B by itself, several as a session and the
+fresh processes that measured it again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp
+from statistics import geometric_mean
+
+from baselines.allowed import Allowed, allowed_changes
+from baselines.attribution import Moved, explain_against
+from baselines.codec import FormatError
+from baselines.comparison import compare
+from baselines.counts import CountChange
+from baselines.derived import Derived
+from baselines.expectations import Band, bands
+from baselines.judge import judge
+from baselines.judging import confirmed, derive_run
+from baselines.policy import POLICY, Policy
+from baselines.sides import Sessions
+from baselines.store import Store
+from baselines.suite import Stored, suite_of
+from baselines.terms import Terms, terms_of
+from baselines.validity import spoilers
+from baselines.verdict import Outcome, Shift, Status, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """One metric on both sides: geometric means in seconds, and the least slowdown that
+    would be seen, as a share; None where it is not known."""
+
+    a_s: float | None
+    b_s: float | None
+    sees: float | None
+
+    @property
+    def change(self) -> float | None:
+        return None if self.a_s is None or self.b_s is None else self.b_s / self.a_s - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A case of B beside A. `unjudged` says why its device time is only shown, and what
+    would judge it; empty where it was judged, or where nothing is there to judge.
+    `moved` is by operator, where the case is worth explaining."""
+
+    verdict: Verdict
+    device: Times
+    wall: Times
+    counts: tuple[CountChange, ...]
+    moved: tuple[Moved, ...]
+    unjudged: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versus:
+    """`only_a` and `only_b` are cases that the other side has not; `notes` what is to be
+    known of the comparison as a whole."""
+
+    pairs: tuple[Pair, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    shift: Shift | None
+    notes: tuple[str, ...]
+
+    def failing(self, *, strict: bool) -> tuple[str, ...]:
+        """The cases for which B is refused; strictly also those that could not be judged,
+        and those that B lacks."""
+        found = [p.verdict.case for p in self.pairs if p.verdict.outcome(strict=strict) is Outcome.FAILS]
+        return (*found, *(self.only_a if strict else ()))
+
+
+# What is worth explaining: a pass within its noise is not.
+_EXPLAINED = (Status.BELOW_BAND, Status.REGRESSED, Status.SUSPECT, Status.SHIFTED, Status.IMPROVED)
+
+
+def compare_sides(
+    a: Sessions | Store,
+    b: Sessions,
+    *,
+    store: Store,
+    rows: Sequence[Band] | None = None,
+    allowed: Sequence[Allowed] | None = None,
+    policy: Policy = POLICY,
+) -> Versus:
+    """`store` lends its suite's spread to an A of too few sessions to know its own.
+
+    Raises FormatError and SpecError for what cannot be read, and for sides without a
+    case in common.
+    """
+    processes = _processes(b, confirmations=isinstance(a, Store))
+    if not processes:
+        raise FormatError(f"{b.path}: no record to compare")
+    terms = terms_of(a, processes, store=store, policy=policy)
+    known = terms.known
+    held = {*known.stored, *known.damaged}
+    if not held & set(processes):
+        path = a.root if isinstance(a, Store) else a.path
+        raise FormatError(f"{path}: holds none of the {len(processes)} cases of {b.path}")
+    verdicts, shift = _judged(
+        processes,
+        terms,
+        rows=bands() if rows is None else rows,
+        allowed=allowed_changes() if allowed is None else allowed,
+    )
+    # A store has more baselines than a run has cases; in memory there are A's alone.
+    stored = {s.baseline.case for s in known.suite} if isinstance(a, Store) else set()
+    return Versus(
+        pairs=tuple(_pair(verdicts[case], processes[case], terms, policy) for case in processes),
+        only_a=tuple(sorted((held | stored) - set(processes))),
+        only_b=tuple(case for case in processes if case not in held),
+        shift=shift,
+        notes=terms.notes,
+    )
+
+
+def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
+    """By case what each process measured, in their order. One whose state spoilt the
+    measurement says nothing where there is another."""
+    every: dict[str, list[Derived]] = {}
+    for run in b.runs:
+        for derived in derive_run(run.records()):
+            every.setdefault(derived.record.case.id, []).append(derived)
+    found = {
+        case: [one for one in several if not spoilers(one.as_run.measurement)] or several[:1]
+        for case, several in every.items()
+    }
+    for run in b.runs if confirmations else ():
+        for case, again in confirmed(run).items():
+            found.setdefault(case, []).extend(again)
+    return found
+
+
+def _judged(
+    processes: Mapping[str, Sequence[Derived]],
+    terms: Terms,
+    *,
+    rows: Sequence[Band],
+    allowed: Sequence[Allowed],
+) -> tuple[dict[str, Verdict], Shift | None]:
+    """Verdicts by case: those under one rule are judged together."""
+    verdicts: dict[str, Verdict] = {}
+    shifts = []
+    for policy in dict.fromkeys(terms.policies.values()):
+        cases = [case for case in processes if terms.policies[case] == policy]
+        judgement = judge(
+            [processes[case][0] for case in cases],
+            fresh={case: processes[case][1:] for case in cases},
+            stored=terms.known.stored,
+            damaged=terms.known.damaged,
+            suite=terms.known.suite,
+            bands=rows,
+            allowed=allowed,
+            policy=policy,
+        )
+        verdicts |= {verdict.case: verdict for verdict in judgement.verdicts}
+        shifts.append(judgement.shift)
+    return verdicts, next(filter(None, shifts), None)
+
+
+def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Policy) -> Pair:
+    first, *fresh = every
+    stored = terms.known.stored.get(verdict.case)
+    one = None
+    if stored is not None and stored.baseline.hard == first.record.hard:
+        one = compare(first, fresh, stored, suite_of(terms.known.suite), terms.policies[verdict.case])
+    device_s = [d.device_s for d in every if d.device_s is not None]
+    then_s = stored.baseline.device_medians_s if stored else ()
+    walls_s = stored.baseline.wall_medians_s if stored else ()
+    judged_by = one.device.yardstick if one and one.device else None
+    return Pair(
+        verdict=verdict,
+        device=Times(
+            # Of several cards the sessions of B's own.
+            a_s=_mean(then_s) if judged_by is None else exp(judged_by.mean),
+            b_s=_mean(device_s),
+            sees=verdict.sees_device,
+        ),
+        wall=Times(a_s=_mean(walls_s), b_s=_mean([d.wall_s for d in every]), sees=verdict.sees_wall),
+        counts=one.counts if one else (),
+        moved=explain_against(first, stored.baseline)
+        if one and stored and verdict.status in _EXPLAINED
+        else (),
+        unjudged=_unjudged(stored, policy, borrows=terms.borrows)
+        if one and one.device is None and device_s
+        else "",
+    )
+
+
+def _mean(times_s: Sequence[float]) -> float | None:
+    return geometric_mean(times_s) if times_s else None
+
+
+def _unjudged(stored: Stored | None, policy: Policy, *, borrows: bool) -> str:
+    if stored is None or not 0 < (sessions := len(stored.device)) < policy.min_sessions:
+        return ""
+    lends = (
+        "the store says too little of cases like it"
+        if borrows
+        else "or, to lend their spread, baselines under the same hard key in the store (--perf-baselines)"
+    )
+    return (
+        f"device time is shown, not judged: {sessions} session{'' if sessions == 1 else 's'} in "
+        f"{stored.place}; {policy.min_sessions} or more would judge it (python -m baselines refresh makes "
+        f"them); {lends}"
+    )
