@@ -19,6 +19,9 @@ PY := $(USE_PYTHON)
 READY :=
 endif
 
+# Tests of the harness run on all cores, where pytest-xdist is there; what measures runs alone.
+SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist") and print("-n logical --maxprocesses 8 --dist loadfile --benchmark-enable")')
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test long lint refresh clean
 
@@ -37,10 +40,11 @@ demo: $(READY) ## measure this machine: the GPU if there is one, else the CPU; e
 	[ ! -f "$$run/summary.md" ] || { echo; echo "Report: $$run/summary.md"; }; exit $$status
 
 test: $(READY) ## everything that needs no GPU, but for the long proofs
-	$(PY) -m pytest -m "not gpu and not long" --benchmark-quiet
+	$(PY) -m pytest -m "not gpu and not cpu and not long" $(SIDE_BY_SIDE) --benchmark-quiet
+	$(PY) -m pytest -m cpu --benchmark-quiet
 
 long: $(READY) ## proofs that take minutes: a real PostgreSQL, many writers at once
-	$(PY) -m pytest -m "long and not gpu" --benchmark-quiet
+	$(PY) -m pytest -m "long and not gpu" $(SIDE_BY_SIDE) --benchmark-quiet
 
 lint: $(READY) ## ruff, mypy, and the workflows against their schema and zizmor
 	$(PY) -m ruff check .

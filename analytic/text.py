@@ -33,9 +33,19 @@ def percent(value: float | None, *, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f} %"
 
 
+def seen_from(share: float | None) -> str:
+    """The least slowdown that would be seen. Beyond a doubling its size says nothing more."""
+    return "> 100 %" if share is not None and share > 1 else percent(share, digits=2)
+
+
 def signed_percent(value: float) -> str:
     """A change; zero is +0.00 %, on whichever side rounding left it."""
     return f"{round(100 * value, 2) + 0.0:+.2f} %"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """counted(1, "session") == "1 session"; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def ratio(value: float | None) -> str:

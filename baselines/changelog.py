@@ -18,7 +18,7 @@ def changelog_line(changes: Sequence[Change], *, dirty: bool) -> str:
     """One bullet of Markdown, wrapped."""
     new = changes[0].new
     commits = ", ".join(dict.fromkeys(c.new.sessions[-1].commit for c in changes))
-    cases = "1 case" if len(changes) == 1 else f"{len(changes)} cases"
+    cases = text.counted(len(changes), "case")
     sessions = ", ".join(str(n) for n in sorted({len(c.new.sessions) for c in changes}))
     said = (
         f"- Baselines of {new.model} on {new.gpu} ({new.hard.device}): {cases}, {sessions} sessions each, at "
@@ -26,7 +26,7 @@ def changelog_line(changes: Sequence[Change], *, dirty: bool) -> str:
     )
     reasons = [c.new.reason for c in changes if c.new.reason]
     if reasons:
-        slower = "1 case is" if len(reasons) == 1 else f"{len(reasons)} cases are"
+        slower = text.counted(len(reasons), "case is", "cases are")
         said += f" {slower} worse than before, accepted: {'; '.join(dict.fromkeys(reasons))}."
     return textwrap.fill(
         said, width=_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False

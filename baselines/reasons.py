@@ -30,11 +30,12 @@ class _Timed:
     @property
     def basis(self) -> str:
         yardstick = self.change.yardstick
+        sessions = text.counted(yardstick.sessions, "session")
         cards = f" of {yardstick.cards} cards" if yardstick.cards else ""
         return (
             f"{self.name} {text.seconds(self.time_s)}: "
             f"{text.signed_percent(math.expm1(self.change.session))} against "
-            f"{text.seconds(math.exp(yardstick.mean))}, the mean of {yardstick.sessions} sessions{cards}"
+            f"{text.seconds(math.exp(yardstick.mean))}, the mean of {sessions}{cards}"
         )
 
 
@@ -74,7 +75,7 @@ def wall_findings(one: Comparison, night: Night, *, unconfirmed: str) -> list[Fi
     if promised is not None:
         few = f"{len(one.stored.wall)} of the {night.policy.min_sessions} sessions needed to judge are stored"
         return [Finding(status=Status.NO_BASELINE, text=f"{said}: {few} in {one.stored.place}")]
-    seen = "" if one.wall is None else f"; from {_sees(one.wall, night)} on it would be seen"
+    seen = "" if one.wall is None else f"; {_sees(one.wall, night)}"
     told = [Finding(status=Status.PASS, text=f"{said} (not judged{seen})")]
     return told if one.wall is None else [*told, *_modes(one.wall)]
 
@@ -97,7 +98,7 @@ def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> 
         said = f"{timed.basis}{_since(one)}; keep it: {refresh_command(one.derived)}"
         return Finding(status=Status.IMPROVED, text=said)
     cleared = f"; suspected, and cleared{_again(change)}" if stand is Stand.CLEARED else ""
-    said = f"{timed.basis}{cleared}; from {_sees(change, night)} on it would be seen"
+    said = f"{timed.basis}{cleared}; {_sees(change, night)}"
     if timed.promised is not None and night.sees(change) > timed.promised:
         blind = f"{text.percent(timed.promised)} is promised: store more or calmer sessions, or promise less"
         return Finding(status=Status.AMBIGUOUS, text=f"{said}, and {blind}")
@@ -109,11 +110,16 @@ def _again(change: Change) -> str:
     if not change.fresh:
         return ""
     each = ", ".join(text.signed_percent(math.expm1(one)) for one in change.fresh)
-    return f" ({each} in {len(change.fresh)} fresh process{'' if len(change.fresh) == 1 else 'es'})"
+    return f" ({each} in {text.counted(len(change.fresh), 'fresh process', 'fresh processes')})"
 
 
 def _sees(change: Change, night: Night) -> str:
-    return f"+{text.percent(night.sees(change), digits=2)}"
+    sees = night.sees(change)
+    return (
+        "not even a doubling would be seen"
+        if sees > 1
+        else f"from +{text.seen_from(sees)} on it would be seen"
+    )
 
 
 def _modes(wall: Change) -> list[Finding]:
@@ -148,7 +154,7 @@ def count_findings(one: Comparison, allowed: Sequence[Allowed]) -> list[Finding]
             found.append(Finding(status=Status.WARN, text=f"{more}{_since(one)}"))
         else:
             said = (
-                f"{more}, counted alike in {len(one.fresh) + 1} of this run's processes; baseline "
+                f"{more}{', in a fresh process too' if one.fresh else ''}; baseline "
                 f"{one.stored.place}; if this is meant: {refresh_command(one.derived)}, "
                 "or declare it in baselines/allowed.toml"
             )

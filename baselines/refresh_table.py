@@ -47,7 +47,7 @@ def change_table(changes: Sequence[Change]) -> str:
 def _row(change: Change) -> str:
     old, new = change.old, change.new
     cards = len(cards_of(new))
-    of_cards = f" ({cards} card{'' if cards == 1 else 's'})" if cards else ""
+    of_cards = f" ({text.counted(cards, 'card')})" if cards else ""
     device = _arrow(old.device_medians_s if old else (), new.device_medians_s)
     wall = _arrow(old.wall_medians_s if old else (), new.wall_medians_s)
     cells = (

@@ -27,8 +27,9 @@ class Stored:
     @property
     def capped(self) -> bool:
         """A GPU that computes without a pause runs into its power cap, and its clock
-        moves; one that waits for memory or for launches does not. Their noise differs
-        by a factor of ten, so they are not pooled together."""
+        moves, while launches hide behind what it computes. One that waits for memory or
+        for launches has a steady clock, and a wall that is the host's. The noise of
+        both times differs by a factor of ten, so they are not pooled together."""
         return self.regime == "compute"
 
     @property
@@ -46,21 +47,31 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suite:
-    """What the cases say together of how far sessions vary: of device time under the
-    power cap and without it, and of the wall."""
+class Pool:
+    """What cases of one kind say together of how far sessions vary, for each metric."""
 
-    steady: Priors
-    capped: Priors
+    device: Priors
     wall: Priors
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """The cases under the power cap, and the others."""
+
+    steady: Pool
+    capped: Pool
+
+    def pool(self, stored: Stored) -> Pool:
+        return self.capped if stored.capped else self.steady
+
+
 def suite_of(stored: Sequence[Stored]) -> Suite:
-    return Suite(
-        steady=priors(one.device for one in stored if not one.capped),
-        capped=priors(one.device for one in stored if one.capped),
-        wall=priors(one.wall for one in stored),
-    )
+    capped = [one for one in stored if one.capped]
+    return Suite(steady=_pool([one for one in stored if not one.capped]), capped=_pool(capped))
+
+
+def _pool(alike: Sequence[Stored]) -> Pool:
+    return Pool(device=priors(one.device for one in alike), wall=priors(one.wall for one in alike))
 
 
 def device_yardstick(stored: Stored, suite: Suite, policy: Policy, *, card: str | None) -> Yardstick | None:
@@ -68,7 +79,7 @@ def device_yardstick(stored: Stored, suite: Suite, policy: Policy, *, card: str 
     return yardstick(
         stored.device,
         card=card,
-        suite=suite.capped if stored.capped else suite.steady,
+        suite=suite.pool(stored).device,
         policy=policy,
         floor=math.log1p(policy.min_effect),
     )
@@ -78,4 +89,6 @@ def wall_yardstick(stored: Stored, suite: Suite, policy: Policy, *, promise: Pro
     """For walls. Half of what is promised is the least that is claimed; where nothing is
     promised nothing will be, and the floor is device time's."""
     least = policy.min_effect if promise.wall is None else promise.wall / 2
-    return yardstick(stored.wall, card=None, suite=suite.wall, policy=policy, floor=math.log1p(least))
+    return yardstick(
+        stored.wall, card=None, suite=suite.pool(stored).wall, policy=policy, floor=math.log1p(least)
+    )

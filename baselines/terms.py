@@ -4,6 +4,7 @@ they are too few to know how far sessions vary, the spread that a store lends th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from analytic import text
 from baselines.derived import Derived
 from baselines.judging import Against, against, derive_run
 from baselines.pinned import pinned
@@ -80,10 +81,9 @@ def _store_suite(known: Against, run: Sequence[Derived], store: Store, policy: P
 
 
 def _said(a: Sessions, store: Store, *, baselines: int) -> str:
-    runs = f"{len(a.runs)} run{'' if len(a.runs) == 1 else 's'}"
     return (
-        f"{a.path} holds {runs}, too few to know how far sessions vary: "
-        f"that is taken from {baselines} baselines in {store.root}"
+        f"{a.path} holds {text.counted(len(a.runs), 'run')}, too few to know how far sessions vary: "
+        f"that is taken from {text.counted(baselines, 'baseline')} in {store.root}"
     )
 
 
@@ -91,7 +91,8 @@ def _spread_known(one: Stored, derived: Derived, pooled: Suite, policy: Policy) 
     """Whether the suite can stand in for sessions that are too few, in all that is judged."""
     if len(one.baseline.sessions) >= policy.min_sessions:
         return False
-    judged = [pooled.capped if one.capped else pooled.steady] if one.device else []
+    pool = pooled.pool(one)
+    judged = [pool.device] if one.device else []
     if derived.record.case.promise.wall is not None:
-        judged.append(pooled.wall)
+        judged.append(pool.wall)
     return bool(judged) and all(lent(priors) is not None for priors in judged)

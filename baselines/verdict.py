@@ -64,9 +64,8 @@ class Verdict:
 
     `damaged`: its stored baseline cannot be read, which always fails. `for_all`: all
     cases moved together and nothing explains it, which fails here for all of them.
-    `sees_device`
-    and `sees_wall` are the least changes, as shares, that nine nights in ten would
-    claim (yardstick.py); None where nothing was judged.
+    `sees_device` and `sees_wall` are the least changes, as shares, that nine nights in
+    ten would claim (yardstick.py); None where nothing was judged.
     """
 
     case: str

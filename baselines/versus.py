@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import exp
 from statistics import geometric_mean
 
+from analytic import text
 from baselines.allowed import Allowed, allowed_changes
 from baselines.attribution import Moved, explain_against
 from baselines.codec import FormatError
@@ -203,7 +204,7 @@ def _unjudged(stored: Stored | None, policy: Policy, *, borrows: bool) -> str:
         else "or, to lend their spread, baselines under the same hard key in the store (--perf-baselines)"
     )
     return (
-        f"device time is shown, not judged: {sessions} session{'' if sessions == 1 else 's'} in "
+        f"device time is shown, not judged: {text.counted(sessions, 'session')} in "
         f"{stored.place}; {policy.min_sessions} or more would judge it (python -m baselines refresh makes "
         f"them); {lends}"
     )

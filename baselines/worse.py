@@ -93,17 +93,13 @@ def _slower(time: _Time, one: Proposed, before: Stored, scale: Scale) -> Objecti
     if now - then <= margin:
         return None
     said = (
-        f"{one.case.id}: {time.name} {text.seconds(math.exp(now))}, the mean of {_sessions(time.now)}, is "
+        f"{one.case.id}: {time.name} {text.seconds(math.exp(now))}, the mean of {text.counted(len(time.now), 'session')}, is "
         f"{text.signed_percent(math.expm1(now - then))} against {text.seconds(math.exp(then))} of the "
         f"{len(time.then)} stored in {before.place}, more than the "
         f"{text.percent(math.expm1(margin), digits=2)} that chance allows{time.note}; find what made it "
         f"slower, or, if it is meant: {Kind.WORSE.value}"
     )
     return Objection(kind=Kind.WORSE, text=said)
-
-
-def _sessions(samples: Sequence[Sample]) -> str:
-    return "1 session" if len(samples) == 1 else f"{len(samples)} sessions"
 
 
 def _more_work(one: Proposed, allowed: Sequence[Allowed]) -> list[Objection]:

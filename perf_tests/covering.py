@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analytic import SpecError
+from analytic import SpecError, text
 from baselines.codec import FormatError
 from baselines.coverage import Coverage, coverage
 from baselines.derived import CPU
@@ -66,15 +66,14 @@ def _not_run(perf: PerfState) -> dict[tuple[str, str], str]:
 
 def _said(found: Coverage, *, lane: str) -> Iterator[str]:
     if found.orphans:
-        one = len(found.orphans) == 1
-        whose = "1 baseline has no case" if one else f"{len(found.orphans)} baselines have no case"
-        which, theirs = ("it", "its case") if one else ("them", "their cases")
+        whose = text.counted(len(found.orphans), "baseline has no case", "baselines have no case")
+        which, theirs = ("it", "its case") if len(found.orphans) == 1 else ("them", "their cases")
         yield (
             f"{whose} any more: {_named(found.orphans)}; delete {which} or restore {theirs} "
             "(what only options ask for may stay)"
         )
     if found.gaps:
-        whose = "1 case has" if len(found.gaps) == 1 else f"{len(found.gaps)} cases have"
+        whose = text.counted(len(found.gaps), "case has", "cases have")
         store = f"python -m baselines refresh --sessions 5 -m {lane} stores them all"
         yield f"{whose} no baseline: {_named(found.gaps)}; {store}"
 

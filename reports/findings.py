@@ -87,7 +87,7 @@ def _fractions(clock: str, cases: Sequence[Derived], fraction: Callable[[Derived
 
 
 def _count(cases: Sequence[Derived]) -> str:
-    return f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
+    return text.counted(len(cases), "case")
 
 
 def bottlenecks(derived: Sequence[Derived]) -> str:

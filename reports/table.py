@@ -72,7 +72,7 @@ def _row(derived: Derived, verdict: Verdict | None) -> tuple[str, ...]:
 def _seen(verdict: Verdict | None) -> str:
     if verdict is None or (verdict.sees_device is None and verdict.sees_wall is None):
         return "–"
-    return f"{text.percent(verdict.sees_device, digits=2)}, {text.percent(verdict.sees_wall)}"
+    return f"{text.seen_from(verdict.sees_device)}, {text.seen_from(verdict.sees_wall)}"
 
 
 def generate_table(derived: Sequence[Derived]) -> str:

@@ -97,7 +97,7 @@ def _row(pair: Pair) -> tuple[str, ...]:
         text.seconds(device.a_s),
         text.seconds(device.b_s),
         _change(device),
-        text.percent(device.sees, digits=2),
+        text.seen_from(device.sees),
         text.seconds(wall.a_s),
         text.seconds(wall.b_s),
         _change(wall),

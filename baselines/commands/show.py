@@ -117,7 +117,7 @@ def _sections(shown: Shown, options: argparse.Namespace) -> Iterator[str]:
         yield f"{which} is stored in {options.perf_baselines}"
     for one in shown.inventories:
         yield f"## {escape(one.model)} on {escape(one.gpu)}\n\n{_table(one.held)}"
-        if details := [line for held in one.held for line in _details(held)]:
+        if details := list(_details(one.held)):
             yield "\n".join(details)
     yield from _leftovers(shown, options.planned_by)
 
@@ -138,11 +138,11 @@ def _row(one: Held) -> tuple[str, ...]:
         escape(one.commit),
         text.seconds(device.mean_s if device else None),
         _percent(device.cv if device else None),
-        _percent(device.sees if device else None),
+        text.seen_from(device.sees if device else None),
         text.percent(device.promised if device else None),
         text.seconds(wall.mean_s),
         _percent(wall.cv),
-        _percent(wall.sees),
+        text.seen_from(wall.sees),
         "–" if drift is None else text.signed_percent(drift),
         f"{one.regime}, power cap" if one.pool != "steady" else one.regime,
         escape("; ".join(notes)),
@@ -153,18 +153,24 @@ def _percent(value: float | None) -> str:
     return text.percent(value, digits=2)
 
 
-def _details(one: Held) -> Iterator[str]:
+def _details(held: Sequence[Held]) -> Iterator[str]:
     """What does not fit into a line of the table."""
-    if one.modes:
-        fast, slow = one.modes
-        yield (
-            f"- {code(one.case)}: the wall is bimodal: {fast.sessions} sessions near "
-            f"{text.seconds(math.exp(fast.log))}, {slow.sessions} near {text.seconds(math.exp(slow.log))}"
-        )
-    if one.by or one.reason:
-        by = f" by {escape(one_line(one.by))}" if one.by else ""
-        why = f": {escape(one_line(one.reason))}" if one.reason else ""
-        yield f"- {code(one.case)}: written{by} on {escape(one_line(one.written))}{why}"
+    for one in held:
+        if one.modes:
+            fast, slow = one.modes
+            yield (
+                f"- {code(one.case)}: the wall is bimodal: {fast.sessions} sessions near "
+                f"{text.seconds(math.exp(fast.log))}, {slow.sessions} near {text.seconds(math.exp(slow.log))}"
+            )
+    written: dict[str, list[str]] = {}
+    for one in held:
+        if one.by or one.reason:
+            by = f" by {escape(one_line(one.by))}" if one.by else ""
+            why = f": {escape(one_line(one.reason))}" if one.reason else ""
+            said = f"written{by} on {escape(one_line(one.written))}{why}"
+            written.setdefault(said, []).append(code(one.case))
+    for said, cases in written.items():
+        yield f"- {'all' if len(cases) == len(held) else ', '.join(cases)}: {said}"
 
 
 def _leftovers(shown: Shown, planned_by: Path | None) -> Iterator[str]:

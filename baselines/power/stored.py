@@ -23,20 +23,20 @@ _WALL_EFFECTS = (0.0, 0.05, 0.1, 0.2)
 def stored_scenarios(suite: PinnedSuite, policy: Policy) -> Iterator[Scenario]:
     """One for each group of cases whose spread is pooled, with the noise of its own
     sessions; none where too few sessions are stored to judge."""
-    of = f"{suite.gpu} {suite.model}"
-    steady = [s.device for s in suite.stored if not s.capped]
-    capped = [s.device for s in suite.stored if s.capped]
-    walls = [s.wall for s in suite.stored]
+    steady = [s for s in suite.stored if not s.capped]
+    capped = [s for s in suite.stored if s.capped]
+    wall_floor = _WALL_EFFECTS[1] / 2
     for name, cases, floor, effects in (
-        (f"stored: device, {of}", steady, policy.min_effect, _EFFECTS),
-        (f"stored: device under the power cap, {of}", capped, policy.min_effect, _EFFECTS),
-        (f"stored: wall, {of}", walls, _WALL_EFFECTS[1] / 2, _WALL_EFFECTS),
+        ("device", [s.device for s in steady], policy.min_effect, _EFFECTS),
+        ("device under the power cap", [s.device for s in capped], policy.min_effect, _EFFECTS),
+        ("wall", [s.wall for s in steady], wall_floor, _WALL_EFFECTS),
+        ("wall under the power cap", [s.wall for s in capped], wall_floor, _WALL_EFFECTS),
     ):
         usable = [case for case in cases if len(case) >= policy.min_sessions]
         if not usable:
             continue
         yield Steps(
-            name=name,
+            name=f"stored: {name}, {suite.gpu} {suite.model}",
             noise=Noise(within=0.0, between=resampled(_residuals(usable))),
             sessions=round(fmean(map(len, usable))),
             floor=floor,

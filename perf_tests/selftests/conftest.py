@@ -14,6 +14,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return copy_checkout(tmp_path_factory.mktemp("place"))
 
 
+@pytest.fixture(autouse=True)
+def of_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pytest that a test starts is no worker of the xdist that may run the test."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 @pytest.fixture
 def forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engines that a test registers are gone after it."""
