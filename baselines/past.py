@@ -36,8 +36,8 @@ class Past:
         timed = device_findings(one, self.night, unconfirmed=unconfirmed)
         wall = wall_findings(one, self.night, unconfirmed=unconfirmed)
         return [
-            *count_findings(one, allowed, self.night, unconfirmed=unconfirmed),
             *self._as_shifted(timed, one.device, case_id),
+            *count_findings(one, allowed, self.night, unconfirmed=unconfirmed),
             *self._as_shifted(wall, one.wall, case_id),
             *drift(one.stored, one.derived),
         ]

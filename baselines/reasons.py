@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, geometric_mean
 
 from analytic import ASKED_FOR, Phase, text
-from baselines.allowed import Allowed, find_allowed
+from baselines.allowed import Allowed, find_allowed, undeclared
 from baselines.attribution import movers
 from baselines.cards import cards_of
 from baselines.comparison import Comparison
@@ -154,7 +154,18 @@ def count_findings(
     """Growth under the same software is a regression, once a fresh process counts so too;
     under another it may be the library's doing, and a warning. Growth that is declared,
     and less, pass. What can no longer be counted cannot be judged."""
-    found = [_counted(change, one, allowed, night, unconfirmed=unconfirmed) for change in one.counts]
+    record, found = one.derived.record, []
+    if fewer := [change for change in one.counts if change.growth < 0]:
+        said = f"the host does less for a step: {_listed(fewer)}; keep it: {refresh_command(one.derived)}"
+        found.append(Finding(status=Status.PASS, text=said))
+    grown = undeclared(allowed, one.counts, gpu=record.gpu, case=record.case)
+    for change in one.counts:
+        row = find_allowed(allowed, gpu=record.gpu, case=record.case, change=change)
+        if change.growth > 0 and row is not None:
+            said = f"{_MORE}: {change}, allowed up to {row.by:+,} ({row.reason})"
+            found.append(Finding(status=Status.PASS, text=said))
+    if grown:
+        found.append(_grown(grown, one, night, unconfirmed=unconfirmed))
     if one.lost:
         names = ", ".join(WORDS[name] for name in one.lost)
         said = f"{names}: every stored session counted them, and this run did not, or found other numbers each step"
@@ -162,28 +173,26 @@ def count_findings(
     return found
 
 
-def _counted(
-    change: CountChange, one: Comparison, allowed: Sequence[Allowed], night: Night, *, unconfirmed: str
-) -> Finding:
-    record = one.derived.record
-    if change.growth < 0:
-        said = f"the host does less for a step: {change}; keep it: {refresh_command(one.derived)}"
-        return Finding(status=Status.PASS, text=said)
-    more = f"the host does more for a step: {change}"
-    row = find_allowed(allowed, gpu=record.gpu, case=record.case, change=change)
-    if row is not None:
-        return Finding(status=Status.PASS, text=f"{more}, allowed up to {row.by:+,} ({row.reason})")
+_MORE = "the host does more for a step"
+
+
+def _grown(grown: Sequence[CountChange], one: Comparison, night: Night, *, unconfirmed: str) -> Finding:
+    more, processes = f"{_MORE}: {_listed(grown)}", min(change.processes for change in grown)
     if one.software_changed:
         return Finding(status=Status.WARN, text=f"{more}{_since(one)}")
-    if night.policy.rounds and change.processes < 2:
+    if night.policy.rounds and processes < 2:
         said = f"{more}, not confirmed: {unconfirmed or _asked(one, night)}"
         return Finding(status=Status.SUSPECT, text=said)
-    again = f", at least so many in each of {change.processes} processes" if change.processes > 1 else ""
+    again = f", at least so many in each of {processes} processes" if processes > 1 else ""
     said = (
         f"{more}{again}; baseline {one.stored.place}; if this is meant: {refresh_command(one.derived)}, "
         "or declare it in baselines/allowed.toml"
     )
     return Finding(status=Status.REGRESSED, text=said)
+
+
+def _listed(changes: Sequence[CountChange]) -> str:
+    return ", ".join(map(str, changes))
 
 
 def _unjudged_device(one: Comparison, policy: Policy) -> list[Finding]:
