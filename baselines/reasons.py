@@ -83,10 +83,12 @@ def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> 
         said = f"the GPU was slow, not the code: {one.fall.words}; {timed.basis}"
         return Finding(status=Status.INVALID, text=said)
     if stand is Stand.SLOWER:
+        mean = text.signed_percent(math.expm1(fmean(change.every)))
+        together = f": {mean} in all" if change.fresh else ""
         least = text.percent(math.expm1(night.margin(change)), digits=2)
         moved = movers(one.derived, one.stored.baseline) if timed.name == "device time" else ""
         said = (
-            f"{timed.basis}{_again(change)}, more than the {least} that chance and the floor allow; "
+            f"{timed.basis}{_again(change)}{together}, more than the {least} that chance and the floor allow; "
             f"baseline {one.stored.place}{_since(one)}{moved}; if this is meant: {refresh_command(one.derived)}"
         )
         return Finding(status=Status.REGRESSED, text=said)
@@ -118,12 +120,11 @@ def _asked(one: Comparison, night: Night) -> str:
 
 
 def _again(change: Change) -> str:
-    """What each fresh process says, against the same mean, and all of this run together."""
+    """What each fresh process says, against the same mean."""
     if not change.fresh:
         return ""
     each = ", ".join(text.signed_percent(math.expm1(one)) for one in change.fresh)
-    together = text.signed_percent(math.expm1(fmean(change.every)))
-    return f" ({each} in {text.counted(len(change.fresh), 'fresh process', 'fresh processes')}; {together} in all)"
+    return f" ({each} in {text.counted(len(change.fresh), 'fresh process', 'fresh processes')})"
 
 
 def _sees(change: Change, night: Night) -> str:

@@ -197,7 +197,7 @@ class TestHistory:
         # Both numbers, the file, and what to do if it is meant.
         assert verdict.reasons[0] == (
             "device time 8.034 ms: +3.00 % against 7.800 ms, the mean of 5 sessions "
-            "(+3.00 %, +3.00 %, +3.00 % in 3 fresh processes; +3.00 % in all), more than the 0.50 % that "
+            "(+3.00 %, +3.00 %, +3.00 % in 3 fresh processes): +3.00 % in all, more than the 0.50 % that "
             "chance and the floor allow; "
             f"baseline {PLACE}; if this is meant: "
             f"python -m baselines refresh --sessions 5 -m gpu -k {DECODE}"
