@@ -17,13 +17,13 @@ from baselines.comparison import compare
 from baselines.counts import CountChange
 from baselines.derived import Derived
 from baselines.expectations import Band, bands
+from baselines.footing import Footing, footing_of
 from baselines.judge import judge
 from baselines.judging import confirmed, derive_run
 from baselines.policy import POLICY, Policy
 from baselines.sides import Sessions
 from baselines.store import Store
 from baselines.suite import Stored, suite_of
-from baselines.terms import Terms, terms_of
 from baselines.validity import spoilers
 from baselines.verdict import Outcome, Shift, Status, Verdict
 
@@ -95,26 +95,26 @@ def compare_sides(
     processes = _processes(b, confirmations=isinstance(a, Store))
     if not processes:
         raise FormatError(f"{b.path}: no record to compare")
-    terms = terms_of(a, processes, store=store, policy=policy)
-    known = terms.known
+    footing = footing_of(a, processes, store=store, policy=policy)
+    known = footing.known
     held = {*known.stored, *known.damaged}
     if not held & set(processes):
         path = a.root if isinstance(a, Store) else a.path
         raise FormatError(f"{path}: holds none of the {len(processes)} cases of {b.path}")
     verdicts, shift = _judged(
         processes,
-        terms,
+        footing,
         rows=bands() if rows is None else rows,
         allowed=allowed_changes() if allowed is None else allowed,
     )
     # A store has more baselines than a run has cases; in memory there are A's alone.
     stored = {s.baseline.case for s in known.suite} if isinstance(a, Store) else set()
     return Versus(
-        pairs=tuple(_pair(verdicts[case], processes[case], terms, policy) for case in processes),
+        pairs=tuple(_pair(verdicts[case], processes[case], footing, policy) for case in processes),
         only_a=tuple(sorted((held | stored) - set(processes))),
         only_b=tuple(case for case in processes if case not in held),
         shift=shift,
-        notes=terms.notes,
+        notes=footing.notes,
     )
 
 
@@ -137,7 +137,7 @@ def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
 
 def _judged(
     processes: Mapping[str, Sequence[Derived]],
-    terms: Terms,
+    footing: Footing,
     *,
     rows: Sequence[Band],
     allowed: Sequence[Allowed],
@@ -145,14 +145,14 @@ def _judged(
     """Verdicts by case: those under one rule are judged together."""
     verdicts: dict[str, Verdict] = {}
     shifts = []
-    for policy in dict.fromkeys(terms.policies.values()):
-        cases = [case for case in processes if terms.policies[case] == policy]
+    for policy in dict.fromkeys(footing.policies.values()):
+        cases = [case for case in processes if footing.policies[case] == policy]
         judgement = judge(
             [processes[case][0] for case in cases],
             fresh={case: processes[case][1:] for case in cases},
-            stored=terms.known.stored,
-            damaged=terms.known.damaged,
-            suite=terms.known.suite,
+            stored=footing.known.stored,
+            damaged=footing.known.damaged,
+            suite=footing.known.suite,
             bands=rows,
             allowed=allowed,
             policy=policy,
@@ -162,12 +162,12 @@ def _judged(
     return verdicts, next(filter(None, shifts), None)
 
 
-def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Policy) -> Pair:
+def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing, policy: Policy) -> Pair:
     first, *fresh = every
-    stored = terms.known.stored.get(verdict.case)
+    stored = footing.known.stored.get(verdict.case)
     one = None
     if stored is not None and stored.baseline.hard == first.record.hard:
-        one = compare(first, fresh, stored, suite_of(terms.known.suite), terms.policies[verdict.case])
+        one = compare(first, fresh, stored, suite_of(footing.known.suite), footing.policies[verdict.case])
     device_s = [d.device_s for d in every if d.device_s is not None]
     then_s = stored.baseline.device_medians_s if stored else ()
     walls_s = stored.baseline.wall_medians_s if stored else ()
@@ -185,7 +185,7 @@ def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Poli
         moved=explain_against(first, stored.baseline)
         if one and stored and verdict.status in _EXPLAINED
         else (),
-        unjudged=_unjudged(stored, policy, borrows=terms.borrows)
+        unjudged=_unjudged(stored, policy, borrows=footing.borrows)
         if one and one.device is None and device_s
         else "",
     )

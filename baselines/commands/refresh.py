@@ -9,14 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from analytic import SpecError
-from baselines.acceptance import Terms
-from baselines.changelog import add_line, changelog_line, with_line
 from baselines.commands import Subparsers
 from baselines.derived import CPU
-from baselines.history.place import without_password
 from baselines.locking import FolderBusyError
-from baselines.refresh import NotAcceptedError, RefreshError, measure_sessions, require_clean, store_sessions
-from baselines.refresh_table import Change, change_table
+from baselines.passwords import without_password
+from baselines.refresh.acceptance import Terms
+from baselines.refresh.changelog import add_line, changelog_line, with_line
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import measure_sessions
+from baselines.refresh.sessions import require_clean
+from baselines.refresh.storing import NotAcceptedError, store_sessions
+from baselines.refresh.table import Replaced, change_table
 from baselines.run import RunFolder
 from baselines.store import DEFAULT_STORE, Store
 
@@ -115,7 +118,7 @@ def _runs(options: argparse.Namespace, terms: Terms) -> list[RunFolder]:
 
 
 def _print(
-    changes: Sequence[Change], runs: Sequence[RunFolder], options: argparse.Namespace, terms: Terms
+    changes: Sequence[Replaced], runs: Sequence[RunFolder], options: argparse.Namespace, terms: Terms
 ) -> None:
     """The table, the CHANGELOG's line, and what has become of both."""
     store, dirty = options.perf_baselines, any(run.info().dirty for run in runs)

@@ -19,12 +19,14 @@ from pathlib import Path
 
 from analytic import SpecError, text
 from analytic.gpus import registry
-from baselines.acceptance import Terms
 from baselines.allowed import Allowed
 from baselines.codec import FormatError
 from baselines.counts import WORDS
 from baselines.judging import judge_folder
-from baselines.refresh import RefreshError, measure_sessions, store_sessions
+from baselines.refresh.acceptance import Terms
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import measure_sessions
+from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Outcome, Status, Verdict

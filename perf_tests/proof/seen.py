@@ -10,10 +10,11 @@ from baselines.attribution import Moved, explain
 from baselines.card_clock import at_card_clock
 from baselines.counts import count_changes, overstepped
 from baselines.record import Record
+from baselines.refresh.sessions import ByCase
 from baselines.store import session_kernels
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
-from perf_tests.proof.judged import Sessions, count, device_alone, device_s, limits, statuses
+from perf_tests.proof.judged import count, device_alone, device_s, limits, statuses
 from perf_tests.proof.sizes import Sizes, TrueSize
 
 # An operator moved if it did by more than this share of the whole step, and by more
@@ -54,7 +55,7 @@ class Seen:
 def see(
     slowdown: str,
     records: Sequence[Record],
-    sessions: Sessions,
+    sessions: ByCase,
     sizes: Sizes,
 ) -> list[Seen]:
     """A slowed run's records beside the sessions. Raises SpecError for a case that

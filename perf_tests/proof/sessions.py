@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analytic import SpecError
-from baselines.history.place import without_password
-from baselines.refresh import RefreshError, measure_sessions
+from baselines.passwords import without_password
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import measure_sessions
 from perf_tests.proof.inject import VARIABLE
 from perf_tests.proof.work import SLOWDOWNS, find_slowdown
 

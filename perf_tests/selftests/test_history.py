@@ -15,7 +15,8 @@ from baselines.history.errors import HistoryError
 from baselines.history.keeping import check_choice, keep
 from baselines.history.opening import open_history
 from baselines.history.outbox import NOTE
-from baselines.history.place import Place, chosen, without_password
+from baselines.history.place import Place, chosen
+from baselines.passwords import without_password
 from baselines.store import Store
 from perf_tests.selftests.histories import DECODE, AnyDatabase, a_run, kept, named, on_disk
 from perf_tests.selftests.test_lanes import Session

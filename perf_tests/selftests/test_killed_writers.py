@@ -24,7 +24,7 @@ from baselines import codec
 from baselines.__main__ import main
 from baselines.files import is_leftover
 from baselines.locking import locked
-from baselines.refresh import store_sessions
+from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store
 from baselines.verdict import Status, Verdict
@@ -44,14 +44,15 @@ WORKER = """
 import os, signal, sys, traceback
 from pathlib import Path
 
-from baselines import files, locking, refresh, store
+from baselines import files, locking, store
+from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 
 TRACED = {m.__file__ for m in (files, locking, store)}
 
 
 def once(run):
-    refresh.store_sessions(store.Store(Path(sys.argv[1])), [RunFolder(Path(run))], command="a test")
+    store_sessions(store.Store(Path(sys.argv[1])), [RunFolder(Path(run))], command="a test")
 
 
 def at(number, what):

@@ -11,8 +11,11 @@ import pytest
 from baselines.__main__ import main
 from baselines.codec import FormatError
 from baselines.record import Record
-from baselines.refresh import RefreshError, _joined, collect, measure_sessions, store_sessions
-from baselines.refresh_table import change_table
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import _joined, measure_sessions
+from baselines.refresh.sessions import collect
+from baselines.refresh.storing import store_sessions
+from baselines.refresh.table import change_table
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Status

@@ -11,7 +11,7 @@ from analytic import Promise
 from baselines.allowed import Allowed
 from baselines.policy import POLICY
 from baselines.record import Counts, Record
-from baselines.refresh import NotAcceptedError, store_sessions
+from baselines.refresh.storing import NotAcceptedError, store_sessions
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Status

@@ -21,7 +21,7 @@ _HEAD = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Replaced:
     """A case's baseline, stored and to be stored. `comparable` where both are under one
     hard key; `note` is what is said of it, in words."""
 
@@ -39,12 +39,12 @@ class Change:
         return self.new.accepted.change_since(self.old.accepted)
 
 
-def change_table(changes: Sequence[Change]) -> str:
+def change_table(changes: Sequence[Replaced]) -> str:
     """Each time is the geometric mean of the sessions' medians."""
     return "\n".join([*_HEAD, *map(_row, changes)])
 
 
-def _row(change: Change) -> str:
+def _row(change: Replaced) -> str:
     old, new = change.old, change.new
     cards = len(cards_of(new))
     of_cards = f" ({text.counted(cards, 'card')})" if cards else ""
@@ -77,7 +77,7 @@ def _mean(medians_s: Sequence[float]) -> str:
     return text.plus_minus(mean_s, half_s)
 
 
-def _changed(change: Change) -> str:
+def _changed(change: Replaced) -> str:
     if change.share is None:
         return text.seconds(None)
     metric, share = change.share
