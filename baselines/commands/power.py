@@ -11,9 +11,10 @@ from analytic import SpecError
 from baselines.commands import Subparsers
 from baselines.pinned import suites
 from baselines.policy import POLICY
-from baselines.power.scenarios import Row, scenarios
+from baselines.power.kinds import Row
+from baselines.power.scenarios import scenarios
 from baselines.power.stored import pairs, stored_scenarios
-from baselines.power.table import as_json, table
+from baselines.power.table import as_json, power_table
 from baselines.store import DEFAULT_STORE, Store
 
 _TRIALS, _SEED = 500, 20261123
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise SpecError(f"--seed is {options.seed}; a number from 0 on is needed")
     rows = [*_made_up(options.trials, options.seed), *_stored(options)]
-    print(json.dumps(as_json(rows), indent=1) if options.json else table(rows))
+    print(json.dumps(as_json(rows), indent=1) if options.json else power_table(rows))
     broken = [row for row in rows if not row.held]
     if broken and not options.json:
         print(f"\n{len(broken)} of {sum(row.target is not None for row in rows)} promises do not hold")
