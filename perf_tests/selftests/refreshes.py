@@ -63,6 +63,11 @@ def tree(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
 
 
+def squeezed(table: str) -> str:
+    """Without the blanks that put its columns in line."""
+    return "\n".join(" ".join(line.split()) for line in table.splitlines())
+
+
 def refresh(store: Path, runs: Sequence[RunFolder | Path], *more: str) -> int:
     paths = [str(r.path if isinstance(r, RunFolder) else r) for r in runs]
     return main(["refresh", "--from", *paths, "--perf-baselines", str(store), *more])
