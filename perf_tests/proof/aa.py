@@ -16,8 +16,10 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from analytic import Case, Phase, SpecError, text
+from baselines import markdown
 from baselines.card_clock import steps_above
-from baselines.codec import FormatError, write_text
+from baselines.codec import FormatError
+from baselines.files import write_text
 from baselines.record import Record
 from baselines.refresh.errors import RefreshError
 from baselines.refresh.sessions import ByCase
@@ -35,7 +37,6 @@ from perf_tests.proof.judged import (
     sessions_of,
     statuses,
 )
-from reports import markdown
 
 # What is promised of the between-process CV of device time.
 LIMIT = 0.003

@@ -13,7 +13,9 @@ from io import StringIO
 from pathlib import Path
 
 from analytic import Phase, SpecError, text
-from baselines.codec import FormatError, write_text
+from baselines import markdown
+from baselines.codec import FormatError
+from baselines.files import write_text
 from baselines.record import Record
 from baselines.refresh.errors import RefreshError
 from baselines.refresh.sessions import ByCase
@@ -25,7 +27,6 @@ from perf_tests.proof.seen import Seen, see
 from perf_tests.proof.sizes import Sizes, read_sizes
 from perf_tests.proof.violations import moved_words, must_be_claimed, violations
 from perf_tests.proof.work import SLOWDOWNS, find_slowdown
-from reports import markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from analytic import load_model, preset_names
-from baselines.codec import FormatError, from_json, read, to_json, write, write_text
+from baselines.codec import FormatError, from_json, read, to_json, write
+from baselines.files import write_text
 from baselines.record import SCHEMA, Counts, KernelTime, Record
 from baselines.run import RunInfo, Verdicts
 from baselines.store import Baseline, baseline_of
