@@ -28,7 +28,7 @@ class Seen:
     their SD as a share of it; `status` the gate's verdict of the times alone, and
     `limit` the share from which it claims a change. `device_ops` is how many more
     kernels, copies and fills there were, `counts` are the differences of the counts
-    that moved, `warned` says whether the gate warns of the host's work."""
+    that moved, `counts_grew` says whether the gate finds that one grew."""
 
     slowdown: str
     case: str
@@ -39,7 +39,7 @@ class Seen:
     limit: float
     device_ops: int
     counts: Mapping[str, int]
-    warned: bool
+    counts_grew: bool
     moved: tuple[Moved, ...]
     size: TrueSize | None
 
@@ -101,7 +101,7 @@ def _seen(
         limit=limit,
         device_ops=_device_ops(record) - _device_ops(sessions[0]),
         counts=_count_changes(record, sessions),
-        warned=any(change.growth > 0 for change in changes),
+        counts_grew=any(change.growth > 0 for change in changes),
         moved=moved_operators(record, sessions),
         size=size,
     )
