@@ -3,19 +3,19 @@
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from analytic import SpecError
 from baselines.commands import Subparsers
+from baselines.commands.options import add_store
 from baselines.pinned import suites
 from baselines.policy import POLICY
 from baselines.power.kinds import Row
 from baselines.power.scenarios import scenarios
 from baselines.power.stored import pairs, stored_scenarios
 from baselines.power.table import as_json, power_table
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import Store
 
 _TRIALS, _SEED = 500, 20261123
 # Of fewer no rate that is promised can be told.
@@ -32,9 +32,7 @@ def add(commands: Subparsers) -> None:
     power.add_argument("--trials", type=int, default=_TRIALS, help=f"a row (default: {_TRIALS})")
     power.add_argument("--seed", type=int, default=_SEED, help=f"of the draws (default: {_SEED})")
     power.add_argument("--json", action="store_true", help="one JSON list, rates as shares")
-    power.add_argument(
-        "--perf-baselines", type=Path, default=DEFAULT_STORE, help=f"the store (default: {DEFAULT_STORE})"
-    )
+    add_store(power, "the store")
     power.set_defaults(run=run)
 
 

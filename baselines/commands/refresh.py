@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analytic import SpecError
 from baselines.commands import Subparsers
+from baselines.commands.options import add_store
 from baselines.derived import CPU
 from baselines.locking import FolderBusyError
 from baselines.passwords import without_password
@@ -21,7 +22,7 @@ from baselines.refresh.sessions import require_clean
 from baselines.refresh.storing import NotAcceptedError, store_sessions
 from baselines.refresh.table import Replaced, change_table
 from baselines.run import RunFolder
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import Store
 
 
 def add(commands: Subparsers) -> None:
@@ -41,9 +42,7 @@ def add(commands: Subparsers) -> None:
         metavar="RUN",
         help="take these earlier runs, each from a process of its own, instead of measuring",
     )
-    refresh.add_argument(
-        "--perf-baselines", type=Path, default=DEFAULT_STORE, help=f"the store (default: {DEFAULT_STORE})"
-    )
+    add_store(refresh, "the store")
     refresh.add_argument("--dry-run", action="store_true", help="measure, check and print; store nothing")
     refresh.add_argument(
         "--add", action="store_true", help="keep the stored sessions of other cards of the same kind"

@@ -29,9 +29,9 @@ class Place:
 NO_HISTORY = Place(url=None, origin="")
 
 
-def chosen(given: str | None, *, root: Path, environment: Mapping[str, str], option: str = OPTION) -> Place:
+def chosen(given: str | None, *, root: Path, environment: Mapping[str, str]) -> Place:
     """What the option says, else the environment, else a SQLite file under `root`."""
-    for text, origin in ((given, option), (environment.get(VARIABLE) or None, VARIABLE)):
+    for text, origin in ((given, OPTION), (environment.get(VARIABLE) or None, VARIABLE)):
         if text is not None:
             return Place(url=None if text == NONE else text, origin=origin)
     return Place(url=f"sqlite:///{root / DEFAULT}", origin="")
