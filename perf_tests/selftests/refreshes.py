@@ -9,9 +9,8 @@ from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import record, run_folder
+from perf_tests.selftests.records import DECODE, record, run_folder
 
-DECODE = "decode-b1-c512-fp16-eager"
 PREFILL = "prefill-b1-p512-fp16-eager"
 
 

@@ -19,8 +19,8 @@ from baselines.refresh.table import change_table
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Status
-from perf_tests.selftests.records import hard_key, record, soft_key
-from perf_tests.selftests.refreshes import DECODE, PREFILL, five, loaded, refresh, session, squeezed, tree
+from perf_tests.selftests.records import DECODE, hard_key, record, soft_key
+from perf_tests.selftests.refreshes import PREFILL, five, loaded, refresh, session, squeezed, tree
 
 FAILING = (Status.IMPOSSIBLE, Status.BELOW_BAND, Status.REGRESSED)
 
