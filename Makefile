@@ -20,7 +20,7 @@ READY :=
 endif
 
 # Tests of the harness run on all cores, where pytest-xdist is there; what measures runs alone.
-SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist") and print("-n logical --maxprocesses 8 --dist loadfile --benchmark-enable")')
+SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist") and print("-n logical --maxprocesses 8 --dist loadfile")')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test long lint refresh clean

@@ -4,7 +4,7 @@ Pure: no torch, no pytest, no files written. See analytic/README.md.
 """
 
 from analytic.bound import Bound, case_bound, least_s, mbu, mfu, pass_bound, sequence_bound
-from analytic.case import Case, Phase, Promise
+from analytic.case import ASKED_FOR, Case, Phase, Promise
 from analytic.config_file import find_config, load_model, preset_names, read_config
 from analytic.cost import Cost, Operator, merged
 from analytic.counting import case_costs, pass_cost
@@ -16,6 +16,7 @@ from analytic.precision import PRECISIONS, Precision, find_precision
 from analytic.roofs import Ceilings, Roofs
 
 __all__ = [
+    "ASKED_FOR",
     "PRECISIONS",
     "Bound",
     "Case",

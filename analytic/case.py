@@ -35,6 +35,10 @@ def require_engine_name(name: str) -> None:
         raise SpecError(f"engine {name!r} would be read as part of a precision; choose another name")
 
 
+#: How the `why` of a case begins that options ask for; the options follow.
+ASKED_FOR = "asked for by "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
     """The smallest slowdown that a case promises to catch, as a share of device time,

@@ -69,5 +69,12 @@ def allowed_changes() -> tuple[Allowed, ...]:
     return read_allowed(TABLE)
 
 
+def undeclared(
+    rows: Sequence[Allowed], changes: Sequence[CountChange], *, gpu: str, case: Case
+) -> list[CountChange]:
+    """The counts that grew, and that nobody has declared."""
+    return [c for c in changes if c.growth > 0 and find_allowed(rows, gpu=gpu, case=case, change=c) is None]
+
+
 def find_allowed(rows: Sequence[Allowed], *, gpu: str, case: Case, change: CountChange) -> Allowed | None:
     return next((row for row in rows if row.covers(gpu, case, change)), None)

@@ -19,11 +19,12 @@ WORDS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountChange:
     """A count that lies beyond what every stored session counted: the nearest of theirs,
-    and the nearest of this run's processes."""
+    and the nearest of this run's processes, of which `processes` counted it."""
 
     name: str
     before: int
     after: int
+    processes: int = 1
 
     @property
     def growth(self) -> int:
@@ -44,8 +45,8 @@ def overstepped(value: int, counted: Sequence[int]) -> int | None:
 def count_changes(now: Sequence[Counts | None], then: Sequence[Counts | None]) -> tuple[CountChange, ...]:
     """What differs between the processes of this run and the stored sessions: counts that
     all of `now` have beyond all of `then`, to the same side. Counts are exact, so that
-    nothing has to be allowed for but the sessions' own differences. Not compared is what
-    any of them did not count."""
+    nothing has to be allowed for but the sessions' own differences. Who did not count
+    something, or found it to differ from step to step, says nothing of it."""
     found = []
     for name in WORDS:
         values, stored = _counted(name, now), _counted(name, then)
@@ -55,12 +56,18 @@ def count_changes(now: Sequence[Counts | None], then: Sequence[Counts | None]) -
         nearest = min(values) if min(values) > max(stored) else max(values)
         before = overstepped(nearest, stored)
         if before is not None and all(overstepped(value, stored) == before for value in values):
-            found.append(CountChange(name=name, before=before, after=nearest))
+            found.append(CountChange(name=name, before=before, after=nearest, processes=len(values)))
     return tuple(found)
 
 
+def lost_counts(now: Sequence[Counts | None], then: Sequence[Counts | None]) -> tuple[str, ...]:
+    """The names of counts that every stored session has, and no process of this run: none
+    took them, or they differ from step to step."""
+    return tuple(
+        name for name in WORDS if then and len(_counted(name, then)) == len(then) and not _counted(name, now)
+    )
+
+
 def _counted(name: str, sessions: Sequence[Counts | None]) -> list[int]:
-    """What every session counted; empty where one of them did not."""
     values = [getattr(counts, name, None) for counts in sessions]
-    known = [value for value in values if isinstance(value, int)]
-    return known if len(known) == len(values) else []
+    return [value for value in values if isinstance(value, int)]

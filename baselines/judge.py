@@ -6,6 +6,7 @@ policy. It reads no files and knows no GPU.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from analytic import text
 from baselines.allowed import Allowed
@@ -15,8 +16,10 @@ from baselines.derived import CPU, Derived
 from baselines.expectations import Band, find_band
 from baselines.past import Past
 from baselines.policy import Policy
+from baselines.reasons import refresh_command
+from baselines.record import HardKey, Record
 from baselines.store import differing
-from baselines.suite import Stored, suite_of
+from baselines.suite import Stored, alike, suite_of
 from baselines.validity import spoilers
 from baselines.verdict import Finding, Shift, Status, Verdict
 
@@ -44,50 +47,39 @@ def judge(
     bands: Sequence[Band],
     allowed: Sequence[Allowed],
     policy: Policy,
+    unusable: Mapping[str, Sequence[str]] = MappingProxyType({}),
     unconfirmed: str = "",
 ) -> Judgement:
     """The verdicts, in the order of `run`.
 
     `fresh` maps case ids to what fresh processes measured of them again, in their
-    order; `unconfirmed` says why there are none. `stored` maps case ids to baselines,
-    `damaged` to why there is none that can be read. `suite` are all baselines of the
-    same GPU and model, whether measured in this run or not: their spread is pooled, so
-    that a case is judged alike whatever else was selected. `allowed` are the changes of
-    counts that are declared.
+    order, `unusable` to why others say nothing; `unconfirmed` says why there are none.
+    `stored` maps case ids to baselines, `damaged` to why there is none that can be
+    read. `suite` are all baselines of the run's GPUs and models, whether measured in this
+    run or not: the spread of those under one hard key is pooled, so that a case is judged
+    alike whatever else was selected. `allowed` are the changes of counts that are declared.
     """
-    pooled = suite_of(suite)
-    compared: dict[str, Comparison] = {}
-    for derived in run:
-        case_id = derived.record.case.id
-        baseline = stored.get(case_id)
-        if baseline is not None and baseline.baseline.hard == derived.record.hard:
-            compared[case_id] = compare(derived, fresh.get(case_id, ()), baseline, pooled, policy)
-    past = Past.of(compared, policy, suite=len(suite))
+    pasts = _pasts(run, stored, suite, policy, fresh=fresh, unusable=unusable)
     verdicts, suspects = [], []
     for derived in run:
         case_id = derived.record.case.id
-        found = [
-            *_validity(derived),
-            *_physics(derived),
-            *_expectation(derived, bands),
-            *_memory(derived),
-            *_clock(derived),
-        ]
-        known, one = stored.get(case_id), compared.get(case_id)
+        spoilt, past = _validity(derived), pasts[_kind(derived.record)]
+        known, one = stored.get(case_id), past.compared.get(case_id)
+        found = [*_physics(derived), *_expectation(derived, bands), *_memory(derived), *_clock(derived)]
         if case_id in damaged:
             found.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
         elif known is None:
             found.append(Finding(status=Status.NO_BASELINE, text="no baseline is stored for this case"))
-        elif one is None:
+        elif one is not None:
+            found += past.findings(case_id, allowed, unconfirmed=unconfirmed)
+            if past.unsettled(case_id, allowed):
+                suspects.append(case_id)
+        elif not spoilt:
             keys = "; ".join(differing(known.baseline.hard, derived.record.hard))
             other = f"{known.place} was taken under another hard key: {keys}"
-            found.append(Finding(status=Status.INCOMPARABLE, text=other))
-        else:
-            found += past.findings(case_id, allowed, unconfirmed=unconfirmed)
-        # Worst first; sorted() keeps the order of checks among equals.
-        found = sorted(found, key=lambda f: tuple(Status).index(f.status))
-        if one is not None and found[0].status is not Status.INVALID and past.unsettled(case_id, allowed):
-            suspects.append(case_id)
+            replace = f"replace it: {refresh_command(derived)}"
+            found.append(Finding(status=Status.INCOMPARABLE, text=f"{other}; {replace}"))
+        found = [*spoilt, *_worst_first(found)]
         verdicts.append(
             Verdict(
                 case=case_id,
@@ -100,7 +92,55 @@ def judge(
                 sees_wall=past.night.sees(one.wall) if one and one.wall else None,
             )
         )
-    return Judgement(verdicts=tuple(verdicts), shift=past.shift, suspects=tuple(suspects))
+    shifts = [past.shift for past in pasts.values() if past.shift is not None]
+    return Judgement(verdicts=tuple(verdicts), shift=shifts[0] if shifts else None, suspects=tuple(suspects))
+
+
+# What is judged together: a GPU, a model and a hard key.
+_Kind = tuple[str, str, HardKey]
+
+
+def _kind(record: Record) -> _Kind:
+    return record.gpu, record.case.model, record.hard
+
+
+def _pasts(
+    run: Sequence[Derived],
+    stored: Mapping[str, Stored],
+    suite: Sequence[Stored],
+    policy: Policy,
+    *,
+    fresh: Mapping[str, Sequence[Derived]],
+    unusable: Mapping[str, Sequence[str]],
+) -> dict[_Kind, Past]:
+    """What history says of each kind. Of what the GPU's state spoilt it is not asked."""
+    kinds: dict[_Kind, list[Derived]] = {}
+    for derived in run:
+        kinds.setdefault(_kind(derived.record), []).append(derived)
+    pasts = {}
+    for kind, together in kinds.items():
+        known = alike(suite, together[0].record)
+        pooled = suite_of(known)
+        compared: dict[str, Comparison] = {}
+        for derived in together:
+            case_id = derived.record.case.id
+            one = stored.get(case_id)
+            if one is None or one.baseline.hard != derived.record.hard or _validity(derived):
+                continue
+            again, lost = fresh.get(case_id, ()), unusable.get(case_id, ())
+            compared[case_id] = compare(derived, again, one, pooled, policy, unusable=lost)
+        pasts[kind] = Past.of(compared, policy, suite=len(known))
+    return pasts
+
+
+def _worst_first(found: Sequence[Finding]) -> list[Finding]:
+    """A slow GPU excuses what it explains, a low fraction too; what it does not explain
+    comes before it. sorted() keeps the order of checks among equals."""
+    order = list(Status)
+    if any(f.status in (Status.IMPOSSIBLE, Status.REGRESSED) for f in found):
+        order.remove(Status.INVALID)
+        order.insert(order.index(Status.REGRESSED) + 1, Status.INVALID)
+    return sorted(found, key=lambda f: order.index(f.status))
 
 
 def _validity(derived: Derived) -> list[Finding]:

@@ -1,8 +1,10 @@
 """From a run's folder and the store to verdicts: the judgement with its files read."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from analytic import SpecError
 from baselines.allowed import Allowed, allowed_changes
 from baselines.codec import FormatError
 from baselines.derived import Derived, derive
@@ -13,7 +15,7 @@ from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
 from baselines.store import Store
-from baselines.suite import Stored, device_yardstick, suite_of
+from baselines.suite import Stored, alike, device_yardstick, suite_of
 from baselines.validity import spoilers
 from baselines.verdict import Shift, Verdict, not_measured
 
@@ -39,7 +41,7 @@ def derive_run(records: tuple[Record, ...]) -> tuple[Derived, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
     """What a run's cases are judged by: baselines and why others cannot be read, by case,
-    and all of the same GPU and model under the run's hard key."""
+    and all of the same GPUs and models under the run's hard keys."""
 
     stored: Mapping[str, Stored]
     damaged: Mapping[str, str]
@@ -82,6 +84,7 @@ def judge_folder(
     judged = judge(
         derived,
         fresh=confirmed(folder),
+        unusable=_unusable(folder),
         stored=known.stored,
         damaged=known.damaged,
         suite=known.suite,
@@ -116,30 +119,40 @@ def confirmed(folder: RunFolder) -> dict[str, list[Derived]]:
     return found
 
 
+def _unusable(folder: RunFolder) -> dict[str, list[str]]:
+    """By case why fresh processes say nothing of it."""
+    found: dict[str, list[str]] = {}
+    for again in folder.confirmations():
+        for record in again.records():
+            if reasons := spoilers(record.measurement):
+                found.setdefault(record.case.id, []).append("; ".join(reasons))
+    return found
+
+
 def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY) -> dict[str, float]:
     """By case, how far one session's device time must lie off the stored ones, in log
     units, for judge_folder to claim a change by it alone; without the cases that it
     cannot judge. Raises FormatError and SpecError."""
-    derived = derive_run(tuple(records))
-    kept = _suite(derived, store)
-    suite, found = suite_of(kept), {}
+    derived, found = derive_run(tuple(records)), {}
+    known = against(derived, store)
     for d in derived:
-        baseline = store.load(d.record)
-        if baseline is None:
+        stored, together = known.stored.get(d.record.case.id), alike(known.suite, d.record)
+        if stored is None:
             continue
-        stored = pinned(baseline, store.path(d.record), model=d.record.model, roofs=d.roofs)
-        yardstick = device_yardstick(stored, suite, policy, card=d.record.soft.gpu_uuid)
+        yardstick = device_yardstick(stored, suite_of(together), policy, card=d.record.soft.gpu_uuid)
         if yardstick is not None:
-            found[d.record.case.id] = yardstick.claim_margin(policy, tests=len(kept))
+            found[d.record.case.id] = yardstick.claim_margin(policy, tests=len(together))
     return found
 
 
 def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
-    """Every readable baseline of the run's GPU and model under the run's hard key."""
-    if not derived:
-        return []
-    like = derived[0]
-    kept = store.suite(like.record)
-    return [
-        pinned(b, p, model=like.record.model, roofs=like.roofs) for p, b in kept if b.hard == like.record.hard
-    ]
+    """Every usable baseline of the run's GPUs and models under the run's hard keys."""
+    kinds = {(d.record.gpu, d.record.case.model, d.record.hard): d for d in derived}
+    found = []
+    for like in kinds.values():
+        for path, baseline in store.suite(like.record):
+            # One that the run's roofs cannot bound, or none of its own, is another's business.
+            with suppress(SpecError):
+                if baseline.hard == like.record.hard:
+                    found.append(pinned(baseline, path, model=like.record.model, roofs=like.roofs))
+    return found

@@ -66,6 +66,12 @@ class Night:
             return Stand.CALM
         return self._again(change)
 
+    def excused(self, change: Change, fall: float) -> bool:
+        """Whether it is slower by no more than a GPU that fell by `fall`, in log units,
+        and chance explain."""
+        slower = self.stand(change) in (Stand.SLOWER, Stand.SUSPECTED)
+        return slower and fall > 0 and change.session - fall <= self.margin(change)
+
     def _again(self, change: Change) -> Stand:
         """How a suspect stands by the fresh processes that there are. Those alone must say
         that it is slower, and by all processes together it must be by more than chance

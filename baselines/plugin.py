@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analytic import SpecError
+from analytic import SpecError, text
 from baselines.codec import FormatError
 from baselines.history.keeping import check_choice, keep
 from baselines.history.place import NO_HISTORY, Place
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--perf-strict",
         action="store_true",
-        help="fail also on what could not be judged: invalid, incomparable, no baseline, not measured",
+        help="fail also on what could not be judged: suspect, ambiguous, invalid, incomparable, no baseline, not measured",
     )
     group.addoption(
         "--perf-history",
@@ -63,7 +63,8 @@ class PerfState:
     """What a session knows of its run. `stored`: an earlier run that --perf-run
     names; `opened`: this session's own, once its first case is measured.
     `remeasure` is the harness's way to a fresh process, `unconfirmed` why there is
-    none. `judged_items` are the cases whose verdict a pytest item has given."""
+    none. `judged_items` are the cases whose verdict a pytest item has given, `unkept`
+    says why the verdicts could not be stored."""
 
     store: Store
     folder: RunFolder | None
@@ -74,6 +75,7 @@ class PerfState:
     unconfirmed: str = ""
     judged: Judged | None = None
     judged_items: set[str] = field(default_factory=set)
+    unkept: str = ""
 
     @property
     def has_run(self) -> bool:
@@ -96,7 +98,10 @@ class PerfState:
                     verdicts=self.judged.verdicts,
                     shift=self.judged.shift,
                 )
-                self.folder.write_verdicts(given)
+                try:
+                    self.folder.write_verdicts(given)
+                except OSError as error:  # they are given all the same; the session fails
+                    self.unkept = f"the verdicts could not be stored: {error}"
         return self.judged
 
     def _confirmed(self, folder: RunFolder) -> Judged:
@@ -167,6 +172,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             _fail(session, f"failing verdicts that no test item gave: {', '.join(unseen)}")
     except (FormatError, SpecError, OSError) as error:
         _fail(session, f"not judged: {error}")
+    if perf.unkept:
+        _fail(session, perf.unkept)
     try:
         if config.getoption("--perf-update") == "missing":
             config.stash[NOTES].append(_store_missing(perf, passed=session.exitstatus == pytest.ExitCode.OK))
@@ -213,7 +220,8 @@ def _store_missing(perf: PerfState, *, passed: bool) -> str:
             if perf.store.load(record) is None
         ]
         perf.store.put(missing)
-    return f"--perf-update missing: stored {len(missing)} baselines in {perf.store.root}"
+    stored = text.counted(len(missing), "baseline")
+    return f"--perf-update missing: stored {stored} in {perf.store.root}"
 
 
 NOTES = pytest.StashKey[list[str]]()

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import geometric_mean
+from dataclasses import dataclass, replace
+from statistics import fmean, geometric_mean
 
-from analytic import Phase, text
-from baselines.allowed import Allowed, find_allowed
+from analytic import ASKED_FOR, Phase, text
+from baselines.allowed import Allowed, find_allowed, undeclared
 from baselines.attribution import movers
-from baselines.canary import Fall, fallen
+from baselines.cards import cards_of
 from baselines.comparison import Comparison
+from baselines.counts import WORDS, CountChange
 from baselines.derived import CPU, Derived
 from baselines.night import Change, Night, Stand
 from baselines.policy import Policy
@@ -51,13 +52,10 @@ def device_findings(one: Comparison, night: Night, *, unconfirmed: str) -> list[
         change=one.device,
         promised=one.derived.record.case.promise.device,
     )
-    slow = _slow_gpu(one, night.policy)
-    slower = night.stand(one.device) in (Stand.SLOWER, Stand.SUSPECTED)
-    if slow and slow.excused and slower and one.device.session - slow.excused <= night.margin(one.device):
-        words = f"the GPU was slow, not the code: {slow.words}; {timed.basis}"
-        return [Finding(status=Status.INVALID, text=words)]
-    warning = [Finding(status=Status.WARN, text=f"the GPU was slow: {slow.words}")] if slow else []
-    return [_told(timed, one, night, unconfirmed=unconfirmed), *warning]
+    told = _told(timed, one, night, unconfirmed=unconfirmed)
+    if one.fall is None or told.status is Status.INVALID:
+        return [told]
+    return [told, Finding(status=Status.WARN, text=f"the GPU was slow: {one.fall.words}")]
 
 
 def wall_findings(one: Comparison, night: Night, *, unconfirmed: str) -> list[Finding]:
@@ -75,24 +73,27 @@ def wall_findings(one: Comparison, night: Night, *, unconfirmed: str) -> list[Fi
     if promised is not None:
         few = f"{len(one.stored.wall)} of the {night.policy.min_sessions} sessions needed to judge are stored"
         return [Finding(status=Status.NO_BASELINE, text=f"{said}: {few} in {one.stored.place}")]
-    seen = "" if one.wall is None else f"; {_sees(one.wall, night)}"
-    told = [Finding(status=Status.PASS, text=f"{said} (not judged{seen})")]
+    told = [Finding(status=Status.PASS, text=f"{said} (not judged: the case promises nothing of it)")]
     return told if one.wall is None else [*told, *_modes(one.wall)]
 
 
 def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> Finding:
     change, stand = timed.change, night.stand(timed.change)
+    if one.fall is not None and night.excused(change, one.fall.excused):
+        said = f"the GPU was slow, not the code: {one.fall.words}; {timed.basis}"
+        return Finding(status=Status.INVALID, text=said)
     if stand is Stand.SLOWER:
         least = text.percent(math.expm1(night.margin(change)), digits=2)
         moved = movers(one.derived, one.stored.baseline) if timed.name == "device time" else ""
         said = (
-            f"{timed.basis}{_again(change)}, more than the {least} that are not claimed; "
+            f"{timed.basis}{_again(change)}, more than the {least} that chance and the floor allow; "
             f"baseline {one.stored.place}{_since(one)}{moved}; if this is meant: {refresh_command(one.derived)}"
         )
         return Finding(status=Status.REGRESSED, text=said)
     if stand is Stand.SUSPECTED:
-        done = f"{len(change.fresh)} of {night.policy.rounds} fresh processes have measured it again"
-        said = f"{timed.basis}{_again(change)}, not confirmed: {unconfirmed or done}{_since(one)}"
+        said = (
+            f"{timed.basis}{_again(change)}, not confirmed: {unconfirmed or _asked(one, night)}{_since(one)}"
+        )
         return Finding(status=Status.SUSPECT, text=said)
     if stand is Stand.FASTER:
         said = f"{timed.basis}{_since(one)}; keep it: {refresh_command(one.derived)}"
@@ -100,17 +101,29 @@ def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> 
     cleared = f"; suspected, and cleared{_again(change)}" if stand is Stand.CLEARED else ""
     said = f"{timed.basis}{cleared}; {_sees(change, night)}"
     if timed.promised is not None and night.sees(change) > timed.promised:
-        blind = f"{text.percent(timed.promised)} is promised: store more or calmer sessions, or promise less"
+        what = (
+            "sessions of this card (refresh --add)" if change.yardstick.cards else "more or calmer sessions"
+        )
+        blind = f"{text.percent(timed.promised)} is promised: store {what}, or promise less"
         return Finding(status=Status.AMBIGUOUS, text=f"{said}, and {blind}")
     return Finding(status=Status.PASS, text=said)
 
 
+def _asked(one: Comparison, night: Night) -> str:
+    """How far fresh processes have come."""
+    if not one.fresh and not one.unusable:
+        return "no fresh process has measured it again"
+    done = f"{len(one.fresh)} of {night.policy.rounds} fresh processes have measured it again"
+    return f"{done}, {len(one.unusable)} in vain: {'; '.join(one.unusable)}" if one.unusable else done
+
+
 def _again(change: Change) -> str:
-    """What each fresh process says, against the same mean."""
+    """What each fresh process says, against the same mean, and all of this run together."""
     if not change.fresh:
         return ""
     each = ", ".join(text.signed_percent(math.expm1(one)) for one in change.fresh)
-    return f" ({each} in {text.counted(len(change.fresh), 'fresh process', 'fresh processes')})"
+    together = text.signed_percent(math.expm1(fmean(change.every)))
+    return f" ({each} in {text.counted(len(change.fresh), 'fresh process', 'fresh processes')}; {together} in all)"
 
 
 def _sees(change: Change, night: Night) -> str:
@@ -135,31 +148,51 @@ def _modes(wall: Change) -> list[Finding]:
     return [Finding(status=Status.PASS, text=words)]
 
 
-def count_findings(one: Comparison, allowed: Sequence[Allowed]) -> list[Finding]:
-    """Growth under the same software is a regression; under another it may be the
-    library's doing, and a warning. Growth that is declared, and less, pass."""
+def count_findings(
+    one: Comparison, allowed: Sequence[Allowed], night: Night, *, unconfirmed: str
+) -> list[Finding]:
+    """Growth under the same software is a regression, once a fresh process counts so too;
+    under another it may be the library's doing, and a warning. Growth that is declared,
+    and less, pass. What can no longer be counted cannot be judged."""
     record, found = one.derived.record, []
+    if fewer := [change for change in one.counts if change.growth < 0]:
+        said = f"the host does less for a step: {_listed(fewer)}; keep it: {refresh_command(one.derived)}"
+        found.append(Finding(status=Status.PASS, text=said))
+    grown = undeclared(allowed, one.counts, gpu=record.gpu, case=record.case)
     for change in one.counts:
-        if change.growth < 0:
-            said = f"the host does less for a step: {change}; keep it: {refresh_command(one.derived)}"
-            found.append(Finding(status=Status.PASS, text=said))
-            continue
-        more = f"the host does more for a step: {change}"
         row = find_allowed(allowed, gpu=record.gpu, case=record.case, change=change)
-        if row is not None:
-            found.append(
-                Finding(status=Status.PASS, text=f"{more}, allowed up to {row.by:+,} ({row.reason})")
-            )
-        elif one.software_changed:
-            found.append(Finding(status=Status.WARN, text=f"{more}{_since(one)}"))
-        else:
-            said = (
-                f"{more}{', in a fresh process too' if one.fresh else ''}; baseline "
-                f"{one.stored.place}; if this is meant: {refresh_command(one.derived)}, "
-                "or declare it in baselines/allowed.toml"
-            )
-            found.append(Finding(status=Status.REGRESSED, text=said))
+        if change.growth > 0 and row is not None:
+            said = f"{_MORE}: {change}, allowed up to {row.by:+,} ({row.reason})"
+            found.append(Finding(status=Status.PASS, text=said))
+    if grown:
+        found.append(_grown(grown, one, night, unconfirmed=unconfirmed))
+    if one.lost:
+        names = ", ".join(WORDS[name] for name in one.lost)
+        said = f"{names}: every stored session counted them, and this run did not, or found other numbers each step"
+        found.append(Finding(status=Status.AMBIGUOUS, text=said))
     return found
+
+
+_MORE = "the host does more for a step"
+
+
+def _grown(grown: Sequence[CountChange], one: Comparison, night: Night, *, unconfirmed: str) -> Finding:
+    more, processes = f"{_MORE}: {_listed(grown)}", min(change.processes for change in grown)
+    if one.software_changed:
+        return Finding(status=Status.WARN, text=f"{more}{_since(one)}")
+    if night.policy.rounds and processes < 2:
+        said = f"{more}, not confirmed: {unconfirmed or _asked(one, night)}"
+        return Finding(status=Status.SUSPECT, text=said)
+    again = f", at least so many in each of {processes} processes" if processes > 1 else ""
+    said = (
+        f"{more}{again}; baseline {one.stored.place}; if this is meant: {refresh_command(one.derived)}, "
+        "or declare it in baselines/allowed.toml"
+    )
+    return Finding(status=Status.REGRESSED, text=said)
+
+
+def _listed(changes: Sequence[CountChange]) -> str:
+    return ", ".join(map(str, changes))
 
 
 def _unjudged_device(one: Comparison, policy: Policy) -> list[Finding]:
@@ -167,38 +200,43 @@ def _unjudged_device(one: Comparison, policy: Policy) -> list[Finding]:
     derived, stored = one.derived, one.stored
     medians = stored.baseline.device_medians_s
     if derived.device_s is None:
-        if not medians:
-            return []
-        note = derived.record.measurement.device_note or "it was not measured"
-        lost = f"{stored.place} holds device times, this run has none: {note}"
-        return [Finding(status=Status.INCOMPARABLE, text=lost)]
-    card = derived.record.soft.gpu_uuid
-    cards = {sample.card for sample in stored.device} - {None}
-    if len(medians) >= policy.min_sessions and len(cards) == 1 and card not in cards:
-        then, (known,) = geometric_mean(medians), cards
+        return _not_measured(derived, stored)
+    now = f"device time {text.seconds(derived.device_s)}"
+    refresh = f"take them: {refresh_command(derived)}"
+    if not medians:
+        said = f"{now}: the sessions in {stored.place} hold no device time; {refresh}"
+        return [Finding(status=Status.NO_BASELINE, text=said)]
+    against = f"{now}: {text.signed_percent(derived.device_s / geometric_mean(medians) - 1)} against"
+    then = text.seconds(geometric_mean(medians))
+    if len(medians) < policy.min_sessions:
+        few = f"{len(medians)} of the {policy.min_sessions} sessions needed to judge are in {stored.place}"
+        return [Finding(status=Status.NO_BASELINE, text=f"{against} {then}: {few}; {refresh}")]
+    card, cards = derived.record.soft.gpu_uuid, cards_of(stored.baseline)
+    if card not in cards:
+        others = "another card" if len(cards) == 1 else f"{len(cards)} other cards"
         said = (
-            f"device time {text.seconds(derived.device_s)}: "
-            f"{text.signed_percent(derived.device_s / then - 1)} against {text.seconds(then)} on another card "
-            f"({known}; this is {card}): shown, not judged; store sessions of two cards to judge a third"
+            f"{against} {then} on {others} ({', '.join(sorted(cards))}; this is {card}): shown, not judged; "
+            f"store {policy.min_sessions} sessions of this card too (refresh --add)"
         )
         return [Finding(status=Status.WARN, text=said)]
-    few = f"{len(medians)} of the {policy.min_sessions} sessions needed to judge are in {stored.place}"
-    return [Finding(status=Status.NO_BASELINE, text=few)]
-
-
-def _slow_gpu(one: Comparison, policy: Policy) -> Fall | None:
-    """Not of a CPU, whose ceilings are as noisy as what runs beside it."""
-    derived = one.derived
-    if derived.record.gpu == CPU:
-        return None
-    card = derived.record.soft.gpu_uuid
-    return fallen(
-        derived.record.ceilings,
-        [s.ceilings for s in one.stored.baseline.sessions if s.soft.gpu_uuid == card],
-        dtypes=derived.precision.dtypes,
-        limiter=derived.bound.limiter,
-        policy=policy,
+    few = (
+        f"fewer than {policy.min_sessions} sessions of this card, and too few of each card to know how far "
+        f"sessions vary, are in {stored.place}"
     )
+    return [Finding(status=Status.NO_BASELINE, text=f"{against} {then}: {few}; {refresh}")]
+
+
+def _not_measured(derived: Derived, stored: Stored) -> list[Finding]:
+    """A pass that promises something of device time cannot keep it without one."""
+    note = derived.record.measurement.device_note or "it was not measured"
+    if stored.baseline.device_medians_s:
+        lost = f"{stored.place} holds device times, this run has none: {note}"
+        return [Finding(status=Status.INCOMPARABLE, text=lost)]
+    case = derived.record.case
+    if derived.record.gpu == CPU or case.phase is Phase.GENERATE:
+        return []
+    blind = f"no device time ({note}), and {text.percent(case.promise.device)} of it is promised to be seen"
+    return [Finding(status=Status.AMBIGUOUS, text=blind)]
 
 
 def _since(one: Comparison) -> str:
@@ -208,26 +246,17 @@ def _since(one: Comparison) -> str:
 def drift(stored: Stored, derived: Derived) -> list[Finding]:
     """How far the case has come since its first accepted baseline, on the metric that gates."""
     anchor = stored.baseline.anchor
-    if anchor is None or anchor.written == stored.baseline.written:
+    if anchor is None:
         return []
-    on_device = derived.device_s is not None and anchor.device_s is not None
-    name, now, then = (
-        ("device time", derived.device_s, anchor.device_s)
-        if on_device
-        else ("wall time", derived.wall_s, anchor.wall_s)
-    )
-    assert now is not None and then is not None  # noqa: PT018, S101 - either pair is there
-    said = f"{name} has drifted by {text.signed_percent(now / then - 1)} since the anchor of {anchor.written}"
+    now = replace(anchor, device_s=derived.device_s, wall_s=derived.wall_s)
+    metric, share = now.change_since(anchor)
+    then = anchor.device_s if metric == "device" else anchor.wall_s
+    said = f"{metric} time has drifted by {text.signed_percent(share)} since the anchor of {anchor.written}"
     return [Finding(status=Status.PASS, text=f"{said} ({text.seconds(then)}, commit {anchor.commit})")]
 
 
 def refresh_command(derived: Derived) -> str:
-    """Also right for a case that no table holds. An own engine is named by its file,
-    which a record does not know."""
+    """For a case that no table holds with the options that asked for it."""
     case, lane = derived.record.case, CPU if derived.record.gpu == CPU else "gpu"
-    command = f"python -m baselines refresh --sessions 5 -m {lane} -k {case.id}"
-    if case.engine == "eager":
-        return command
-    length = "context" if case.phase is Phase.DECODE else "prompt"
-    asked = f"--perf-precision={case.precision} --perf-engine={case.engine} --perf-batch={case.batch}"
-    return f"{command} {asked} --perf-{length}={case.length}"
+    asked = f" {case.why.removeprefix(ASKED_FOR)}" if case.why.startswith(ASKED_FOR) else ""
+    return f"python -m baselines refresh --sessions 5 -m {lane} -k {case.id}{asked}"

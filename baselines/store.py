@@ -250,16 +250,16 @@ class Store:
         return baseline
 
     def suite(self, record: Record) -> list[tuple[Path, Baseline]]:
-        """Every baseline of the record's GPU and model that can be read; a damaged
-        one is reported where its own case is judged."""
+        """Every baseline of the record's GPU and model that can be read and holds what its
+        name says; a damaged one is reported where its own case is judged."""
         found = []
         for path in sorted(self.path(record).parent.glob("*.json")):
             try:
-                baseline = codec.read(Baseline, path)
-                Case.parse(baseline.case, model=baseline.model)
+                baseline = self.find(Case.parse(path.stem, model=record.case.model), gpu=record.gpu)
             except (FormatError, SpecError):
                 continue
-            found.append((path, baseline))
+            if baseline is not None:
+                found.append((path, baseline))
         return found
 
     def locked(self) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from analytic import Case, Phase, Promise, SpecError
 from analytic.errors import unknown
 from analytic.precision import PRECISIONS
 from analytic.small_file import read_small, refuse_unknown, shown
+from baselines.policy import POLICY
 from perf_tests.engines.registry import engine_named
 
 LANES = ("cpu", "gpu")
@@ -118,6 +119,10 @@ def _promise(table: object, where: str) -> Promise:
     for name, value in fields.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
             raise _wrong(name, value, where, "a share between 0 and 1 (0.01 is 1 %)")
+        if name == "device" and value <= POLICY.min_effect:
+            raise _wrong(
+                name, value, where, f"more than {POLICY.min_effect}, up to which nothing is claimed,"
+            )
     return Promise(**fields)
 
 

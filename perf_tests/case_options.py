@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from analytic import Case, Phase, SpecError
+from analytic import ASKED_FOR, Case, Phase, SpecError
 from analytic.errors import unknown
 from analytic.precision import PRECISIONS
 from analytic.small_file import shown
@@ -85,7 +85,7 @@ def replaced(cases: Iterable[Case], asked: Asked) -> tuple[Case, ...]:
                 length=length,
                 precision=precision,
                 engine=engine,
-                why=f"asked for by {asked.by}",
+                why=f"{ASKED_FOR}{asked.by}",
             )
             found.setdefault(changed.id, changed)
     return tuple(found.values())

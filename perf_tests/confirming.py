@@ -37,9 +37,9 @@ class Confirming:
         measured; empty where one was."""
         self._say(cases)
         self._free()
-        folder.path.mkdir(parents=True)
         said = folder.path / "output.txt"
         try:
+            folder.path.mkdir(parents=True)
             with said.open("w", encoding="utf-8") as out:
                 done = subprocess.run(
                     self._command(cases, folder),

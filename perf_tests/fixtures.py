@@ -271,7 +271,7 @@ def verdict(case: Case, lane: str | None, pytestconfig: pytest.Config) -> Verdic
         return not_measured(case.id, why)
     try:
         judged = perf.judge()
-    except (FormatError, SpecError) as error:
+    except (FormatError, SpecError, OSError) as error:
         pytest.fail(str(error), pytrace=False)
     perf.judged_items.add(case.id)
     unselected = not_measured(case.id, "its measure item was not selected in this session")

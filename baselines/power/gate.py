@@ -31,16 +31,21 @@ class Gate:
     def judge(self, session: Floats, fresh: Floats) -> list[Stand]:
         """How each case stands. `session`: one log median a case; `fresh`: those of the
         processes that would measure a suspect again, (cases, rounds)."""
-        every = [
-            Change(
-                session=float(now) - one.mean,
-                fresh=tuple(float(log) - one.mean for log in again),
-                yardstick=one,
-            )
+        night = Night(policy=self.policy, judged=len(self.yardsticks))
+        return [
+            _settled(night, one, float(now), again)
             for one, now, again in zip(self.yardsticks, session, fresh, strict=True)
         ]
-        night = Night(policy=self.policy, judged=len(every))
-        return [night.stand(change) for change in every]
+
+
+def _settled(night: Night, one: Yardstick, session: float, fresh: Floats) -> Stand:
+    """One fresh process after another, as long as there is a suspicion."""
+    for measured in range(len(fresh) + 1):
+        again = tuple(float(log) - one.mean for log in fresh[:measured])
+        stand = night.stand(Change(session=session - one.mean, fresh=again, yardstick=one))
+        if stand is not Stand.SUSPECTED:
+            break
+    return stand
 
 
 def medians(rounds: Floats) -> Floats:

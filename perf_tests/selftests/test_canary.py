@@ -8,7 +8,7 @@ import pytest
 from analytic import Ceilings
 from baselines.canary import MIN_FALL, fallen
 from baselines.policy import POLICY
-from baselines.record import Record
+from baselines.record import Counts, Record
 from baselines.store import baseline_of
 from baselines.suite import Stored
 from baselines.verdict import Status, Verdict
@@ -111,11 +111,16 @@ def one(
     return record(DECODE, gpu=gpu, device_s=device_s, measured_ceilings=reached, **changed)  # type: ignore[arg-type]
 
 
-def verdict(measured: Record, *, session_ceilings: Mapping[int, Ceilings] | None = None) -> Verdict:
+def verdict(
+    measured: Record,
+    *,
+    session_ceilings: Mapping[int, Ceilings] | None = None,
+    counts: Counts | None = None,
+) -> Verdict:
     """Against five sessions of the same GPU, with SESSIONS or other ceilings."""
     held = session_ceilings or dict(enumerate(SESSIONS))
     sessions = [
-        replace(one(DEVICE_S * f, gpu=measured.gpu), run=f"run-{i}", ceilings=held.get(i))
+        replace(one(DEVICE_S * f, gpu=measured.gpu, counts=counts), run=f"run-{i}", ceilings=held.get(i))
         for i, f in enumerate(FACTORS)
     ]
     baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
@@ -143,6 +148,16 @@ class TestVerdict:
 
         assert found.status is status
         assert any(r.startswith("the GPU was slow") for r in found.reasons)
+
+    def test_it_excuses_no_counts_and_no_broken_clock(self) -> None:
+        slow = one(DEVICE_S * 1.08, scaled(0.9))
+        counts = Counts(launches=100)
+        more = replace(slow, measurement=replace(slow.measurement, counts=replace(counts, launches=120)))
+        unsynchronised = replace(slow, measurement=replace(slow.measurement, wall_s=(0.001,) * 3))
+
+        assert verdict(slow).status is Status.INVALID
+        assert verdict(more, counts=counts).status is Status.REGRESSED
+        assert verdict(unsynchronised).status is Status.IMPOSSIBLE
 
     @pytest.mark.parametrize("held", ["copy", "read"])
     def test_what_does_not_bind_the_case_excuses_nothing(self, held: str) -> None:

@@ -64,6 +64,36 @@ def test_a_block_spans_every_combination_under_each_precision(tmp_path: Path) ->
     assert [case.why for case in cases[:3]] == ["first", "first", "second"]
 
 
+def test_what_a_block_promises_to_catch_is_its_cases(tmp_path: Path) -> None:
+    catches = 'why = "first"\ncatches = { device = 0.15, wall = 0.05 }'
+    cases = lane_cases("gpu", file=store(tmp_path, GOOD.replace('why = "first"', catches)))
+
+    assert [(case.promise.device, case.promise.wall) for case in cases[:3]] == [
+        (0.15, 0.05),
+        (0.15, 0.05),
+        (0.01, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("{ device = 1.5 }", "gpu.cases[0]: catches: device is 1.5; a share between 0 and 1 (0.01 is 1 %)"),
+        ("{ wall = true }", "gpu.cases[0]: catches: wall is True; a share between 0 and 1"),
+        (
+            "{ device = 0.005 }",
+            "gpu.cases[0]: catches: device is 0.005; more than 0.005, up to which nothing",
+        ),
+        ("{ walls = 0.1 }", "gpu.cases[0]: catches: unknown"),
+        ("0.1", "gpu.cases[0]: catches is 0.1; a table is needed"),
+    ],
+)
+def test_what_cannot_be_promised_is_named(tmp_path: Path, table: str, said: str) -> None:
+    path = store(tmp_path, GOOD.replace('why = "first"', f'why = "first"\ncatches = {table}'))
+
+    assert refusal(path).removeprefix(f"{path}: ").startswith(said)
+
+
 def test_a_lane_that_the_file_leaves_out_has_no_case(tmp_path: Path) -> None:
     path = store(tmp_path, GOOD)
 

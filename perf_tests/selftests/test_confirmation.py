@@ -33,7 +33,7 @@ class TestRounds:
         assert verdict.status is Status.SUSPECT
         assert verdict.reasons[0] == (
             "device time 8.034 ms: +3.00 % against 7.800 ms, the mean of 5 sessions, not confirmed: "
-            "0 of 3 fresh processes have measured it again"
+            "no fresh process has measured it again"
         )
         assert verdict.outcome(strict=False) is Outcome.PASSES
         assert verdict.outcome(strict=True) is Outcome.FAILS
@@ -92,6 +92,8 @@ class TestRounds:
         (verdict,) = judgement(SLOW, [other_card, other_key, other_card]).verdicts
 
         assert verdict.status is Status.SUSPECT
+        assert "0 of 3 fresh processes have measured it again, 3 in vain: " in verdict.reasons[0]
+        assert "ran on another card, or under another hard key" in verdict.reasons[0]
 
     def test_without_rounds_the_session_decides(self) -> None:
         found = judgement(SLOW, [], policy=Policy(rounds=0))
@@ -117,8 +119,10 @@ class TestRounds:
         folder = run_folder(tmp_path / "run", [SLOW])
         spoilt = decode(seen=conditions(after=gpu_state("hw_slowdown")))
         run_folder(folder.next_confirmation().path, [spoilt])
+        (verdict,) = judge_folder(folder, store, rows=BANDS).verdicts
 
-        assert judge_folder(folder, store, rows=BANDS).verdicts[0].status is Status.SUSPECT
+        assert verdict.status is Status.SUSPECT
+        assert "1 in vain: the GPU was slowed by hw_slowdown" in verdict.reasons[0]
 
 
 class TestWallThatIsPromised:
@@ -192,7 +196,39 @@ class TestShift:
             "neither GPU nor driver nor a library changed: it is the code, or the machine; "
             "10 of 10 cases moved together: device time +2.00 % in the middle, +2.00 % to +2.00 %"
         )
-        assert found.verdicts[0].reasons[0].startswith(f"{found.shift.text}; device time 7.956 ms: +2.00 %")
+        first, second = (found.verdicts[i].reasons[0] for i in (0, 1))
+        assert first.startswith(f"{found.shift.text}; device time 7.956 ms: +2.00 %")
+        assert second.startswith(f"moved with all others, see {CASES[0]}; device time 7.956 ms: +2.00 %")
+
+    def test_one_case_under_the_same_keys_takes_the_excuse_from_all(self) -> None:
+        """A baseline that missed a refresh explains none of the others."""
+        stale = SUITE[CASES[3]]
+        older = tuple(replace(s, soft=replace(s.soft, torch="2.10.0")) for s in stale.baseline.sessions)
+        suite = SUITE | {CASES[3]: replace(stale, baseline=replace(stale.baseline, sessions=older))}
+        found = judged([record(c, device_s=DEVICE_S * 1.02) for c in CASES], suite)
+
+        assert found.shift is not None
+        assert found.shift.fails
+        assert found.shift.text.startswith(
+            "since 9 baselines of 10 neither GPU nor driver nor a library changed"
+        )
+        assert [v.outcome(strict=False) for v in found.verdicts].count(Outcome.FAILS) == 1
+
+    def test_what_the_gpu_spoilt_moved_nobody(self) -> None:
+        found = together([1.1] * 10, seen=conditions(after=gpu_state("hw_slowdown")))
+
+        assert found.shift is None
+        assert {v.outcome(strict=False) for v in found.verdicts} == {Outcome.SKIPS}
+
+    def test_a_promised_wall_moves_with_its_device_time(self) -> None:
+        cases = [replace(record(c).case, promise=Promise(wall=0.01)) for c in CASES]
+        measured = [
+            replace(record(c.id, device_s=DEVICE_S * 1.02, wall_s=0.040 * 1.02), case=c) for c in cases
+        ]
+        found = judged(measured, SUITE)
+
+        assert {v.status for v in found.verdicts} == {Status.SHIFTED}
+        assert [v.outcome(strict=False) for v in found.verdicts].count(Outcome.FAILS) == 1
 
     @pytest.mark.parametrize("factor", [1.02, 0.98])
     def test_with_another_driver_it_is_shown_and_that_is_named_first(self, factor: float) -> None:

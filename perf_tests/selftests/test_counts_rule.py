@@ -9,6 +9,7 @@ import pytest
 from baselines.allowed import TABLE, Allowed, read_allowed
 from baselines.codec import FormatError
 from baselines.counts import count_changes
+from baselines.policy import Policy
 from baselines.record import Counts, Record
 from baselines.suite import Stored
 from baselines.verdict import Status, Verdict
@@ -56,8 +57,15 @@ class TestCompared:
     @pytest.mark.parametrize("unknown", [None, Counts(launches=None, aten_ops=5116)])
     def test_what_was_not_counted_says_nothing(self, unknown: Counts | None) -> None:
         assert changes(unknown, COUNTS) == []
-        assert changes(replace(COUNTS, launches=1400), COUNTS, unknown) == []
         assert changes(COUNTS) == []
+
+    @pytest.mark.parametrize("unknown", [None, Counts(launches=None, aten_ops=5116)])
+    def test_who_did_not_count_silences_nobody(self, unknown: Counts | None) -> None:
+        more = replace(COUNTS, launches=1400)
+
+        assert changes(more, COUNTS, unknown) == ["launches 1,301 -> 1,400"]
+        (found,) = count_changes([more, unknown], [COUNTS])
+        assert (str(found), found.processes) == ("launches 1,301 -> 1,400", 1)
 
     def test_what_sessions_disagree_on_is_compared_with_the_nearest(self) -> None:
         """One odd session must not silence what all others say."""
@@ -82,7 +90,7 @@ class TestVerdict:
 
         assert verdict.status is Status.REGRESSED
         assert verdict.reasons[0].startswith(
-            "the host does more for a step: syncs 0 -> 32, counted alike in 4 of this run's processes; baseline "
+            "the host does more for a step: syncs 0 -> 32, at least so many in each of 4 processes; baseline "
         )
         assert f"-k {DECODE}, or declare it in baselines/allowed.toml" in verdict.reasons[0]
 
@@ -92,8 +100,25 @@ class TestVerdict:
         odd = judged([counted(MORE)], {DECODE: stored()}, fresh={DECODE: [counted(COUNTS)]})
 
         assert (alone.suspects, agreed.suspects, odd.suspects) == ((DECODE,), (), ())
-        assert alone.verdicts[0].status is agreed.verdicts[0].status is Status.REGRESSED
+        assert alone.verdicts[0].status is Status.SUSPECT
+        assert "syncs 0 -> 32, not confirmed: no fresh process" in alone.verdicts[0].reasons[0]
+        assert agreed.verdicts[0].status is Status.REGRESSED
         assert odd.verdicts[0].status is Status.PASS
+
+    def test_where_none_is_to_be_asked_it_fails_at_once(self) -> None:
+        verdict = verdict_of(counted(MORE), stored(), fresh=[], policy=Policy(rounds=0))
+
+        assert verdict.status is Status.REGRESSED
+        assert "syncs 0 -> 32; baseline" in verdict.reasons[0]
+
+    def test_what_is_counted_no_more_cannot_be_judged(self) -> None:
+        """As where a change makes the launches differ from step to step."""
+        verdict = verdict_of(counted(replace(COUNTS, launches=None)), stored())
+
+        assert verdict.status is Status.AMBIGUOUS
+        assert verdict.reasons[0].startswith(
+            "launches: every stored session counted them, and this run did not"
+        )
 
     @pytest.mark.parametrize("key", ["driver", "torch", "transformers", "bitsandbytes", "python"])
     def test_with_other_software_it_is_a_warning_that_names_it(self, key: str) -> None:

@@ -1,6 +1,7 @@
 """The commands as people give them: a small CPU run from end to end, verdicts from
 stored records, and everything that is refused."""
 
+import errno
 import json
 import re
 from dataclasses import dataclass, replace
@@ -590,6 +591,22 @@ def test_a_failing_verdict_that_no_item_gave_fails_the_run(perf: plugin.PerfStat
     assert [v.status for v in perf.folder.verdicts()] == [Status.REGRESSED]
 
 
+def test_verdicts_that_cannot_be_stored_are_given_and_fail_the_run(
+    perf: plugin.PerfState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    perf.judged_items.add(CASE)
+    monkeypatch.setattr(RunFolder, "write_verdicts", full)
+    session = Session(perf)
+
+    assert [v.status for v in perf.judge().verdicts] == [Status.REGRESSED]
+    session.finish()
+    assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
+    assert session.notes == ["the verdicts could not be stored: [Errno 28] No space left on device"]
+
+
 def test_a_failing_verdict_that_an_item_gave_is_left_to_it(perf: plugin.PerfState) -> None:
     perf.judged_items.add(CASE)
     session = Session(perf)
@@ -635,7 +652,7 @@ def test_only_missing_baselines_are_stored_and_only_once(fresh: plugin.PerfState
     second = Session(fresh, update="missing")
     second.finish()
 
-    assert first.notes == [f"--perf-update missing: stored 1 baselines in {fresh.store.root}"]
+    assert first.notes == [f"--perf-update missing: stored 1 baseline in {fresh.store.root}"]
     assert second.notes == [f"--perf-update missing: stored 0 baselines in {fresh.store.root}"]
     assert set(stored) == {f"{CASE}.json", "decode-b1-c128-fp16-eager.json"}
     assert {p.name: p.read_bytes() for p in fresh.store.root.rglob("*.json")} == stored

@@ -280,7 +280,12 @@ class TestTables:
 
     @pytest.mark.parametrize(
         ("device", "wall", "seen"),
-        [(0.0069, 0.23, "0.69 %, 23.00 %"), (None, 0.23, "–, 23.00 %"), (None, None, "–")],
+        [
+            (0.0069, 0.23, "0.69 %, 23.00 %"),
+            (None, 0.23, "–, 23.00 %"),
+            (0.0069, 2.3, "0.69 %, > 100 %"),
+            (None, None, "–"),
+        ],
     )
     def test_a_row_has_bound_times_fractions_and_regime(
         self, device: float | None, wall: float | None, seen: str

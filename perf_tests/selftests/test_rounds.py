@@ -10,6 +10,12 @@ from perf_tests.engines.step import Step
 from perf_tests.rounds import time_rounds
 
 
+@pytest.fixture(autouse=True)
+def enabled(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a worker of xdist pytest-benchmark times nothing."""
+    monkeypatch.setattr(benchmark, "disabled", False)
+
+
 @pytest.fixture
 def step() -> tuple[Step, list[str]]:
     done: list[str] = []
