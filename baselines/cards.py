@@ -3,11 +3,10 @@ the others' stay."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median_low
 
 from baselines.comparison import SOFTWARE
 from baselines.record import KernelTime
-from baselines.store import Baseline, Session, differing
+from baselines.store import Baseline, Session, differing, united_kernels
 
 
 def cards_of(baseline: Baseline) -> frozenset[str]:
@@ -53,16 +52,13 @@ def _kernels(old: Baseline, places: Sequence[int], fresh: Baseline) -> tuple[Ker
         return fresh.kernels
     if old.kernels is None or fresh.kernels is None:
         return None
-    stored = {(k.operator, k.name): k for k in old.kernels if any(k.device_s[i] > 0 for i in places)}
-    new = {(k.operator, k.name): k for k in fresh.kernels}
-    found = []
-    for operator, name in dict.fromkeys((*stored, *new)):
-        before, now = stored.get((operator, name)), new.get((operator, name))
-        times = [before.device_s[i] if before else 0.0 for i in places]
-        launches = [before.launches if before else 0] * len(places)
-        times += now.device_s if now else [0.0] * len(fresh.sessions)
-        launches += [now.launches if now else 0] * len(fresh.sessions)
-        found.append(
-            KernelTime(operator=operator, name=name, launches=median_low(launches), device_s=tuple(times))
-        )
-    return tuple(found)
+    ran = [k for k in old.kernels if any(k.device_s[i] > 0 for i in places)]
+    return united_kernels(
+        [
+            *({(k.operator, k.name): (k.launches, k.device_s[i]) for k in ran} for i in places),
+            *(
+                {(k.operator, k.name): (k.launches, k.device_s[i]) for k in fresh.kernels}
+                for i in range(len(fresh.sessions))
+            ),
+        ]
+    )

@@ -22,8 +22,6 @@ from baselines.files import read_bytes, write_text
 from baselines.record import SCHEMA
 from baselines.upgrades import upgraded
 
-__all__ = ["FormatError", "from_json", "one_line", "read", "to_json", "to_text", "write", "write_text"]
-
 T = TypeVar("T")
 Json = dict[str, Any]
 

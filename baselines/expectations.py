@@ -1,15 +1,14 @@
 """The band in which the achieved fraction of the bound is expected to lie."""
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from analytic import Case
-from baselines.codec import FormatError, from_json
+from baselines.codec import FormatError
+from baselines.rows import read_rows
 
 TABLE = Path(__file__).parent / "bands.toml"
 METRICS = ("lower_s/device_s", "lower_s/wall_s")
@@ -37,28 +36,15 @@ class Band:
 
 def read_bands(path: Path) -> tuple[Band, ...]:
     """Every band of a file. Raises FormatError that names the file and the row."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FormatError(f"{path}: {error}") from error
-    rows = table.pop("band", [])
-    if table or not isinstance(rows, list):
-        raise FormatError(f"{path}: [[band]] tables are needed, and nothing else")
-    return tuple(_band(row, f"{path}: band {i}") for i, row in enumerate(rows, start=1))
+    return read_rows(Band, path, name="band", check=_wrong, defaults={"published": False})
 
 
-def _band(row: Any, where: str) -> Band:
-    known = {f.name for f in fields(Band)}
-    if isinstance(row, dict):
-        if wrong := sorted(set(row) - known):
-            raise FormatError(f"{where}: unknown key {wrong[0]!r}; known: {', '.join(sorted(known))}")
-        row = {"published": False, **row}
-    band = from_json(Band, row, where=where)
+def _wrong(band: Band) -> str:
     if band.metric not in METRICS:
-        raise FormatError(f"{where}: metric {band.metric!r} is none of {', '.join(METRICS)}")
+        return f"metric {band.metric!r} is none of {', '.join(METRICS)}"
     if not 0 < band.low < band.high:
-        raise FormatError(f"{where}: low {band.low} and high {band.high} make no band")
-    return band
+        return f"low {band.low} and high {band.high} make no band"
+    return ""
 
 
 @cache

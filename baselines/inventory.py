@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean, stdev
 
 from analytic import Case, Phase, Promise, text
+from baselines.cards import cards_of
 from baselines.pinned import PinnedSuite
 from baselines.policy import Policy
 from baselines.store import Baseline, differing
@@ -103,7 +104,7 @@ def _held(
         case=baseline.case,
         place=one.place,
         sessions=len(baseline.sessions),
-        cards=len({s.soft.gpu_uuid for s in baseline.sessions} - {None}),
+        cards=len(cards_of(baseline)),
         written=baseline.written,
         age_days=_age_days(baseline.written, now),
         commit=baseline.sessions[-1].commit,

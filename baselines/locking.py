@@ -45,6 +45,9 @@ class Holder:
     command: str
     since: str
 
+    def __str__(self) -> str:
+        return f"process {self.pid} ({self.command}) since {self.since}"
+
 
 @contextlib.contextmanager
 def locked(folder: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
@@ -108,12 +111,7 @@ def _take(fd: int, folder: Path, *, wait_s: float) -> bool:
 
 
 def _busy(fd: int, folder: Path, *, wait_s: float) -> str:
-    found = holder(fd)
-    who = (
-        f"process {found.pid} ({found.command}) since {found.since}"
-        if found
-        else "a process that is not named"
-    )
+    who = holder(fd) or "a process that is not named"
     return (
         f"{folder} is being written by {who}, and was not free within {wait_s:g} s, so nothing was stored: "
         "wait until it has ended, or end it, and try again"

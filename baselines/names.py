@@ -8,7 +8,7 @@ from analytic import Case
 from baselines.codec import FormatError
 
 # A filesystem's 255 bytes less what a file in the making is called besides.
-MOST_BYTES = 200
+MOST_NAME_BYTES = 200
 
 
 def require_name(what: str, name: str) -> None:
@@ -20,8 +20,8 @@ def require_name(what: str, name: str) -> None:
         raise _bad(what, name, "it begins with a dot")
     if "/" in name or not name.isprintable():
         raise _bad(what, name, "it holds a slash or what cannot be printed")
-    if (size := len(name.encode())) > MOST_BYTES:
-        raise _bad(what, name, f"it has {size} bytes, and {MOST_BYTES} are the most")
+    if (size := len(name.encode())) > MOST_NAME_BYTES:
+        raise _bad(what, name, f"it has {size} bytes, and {MOST_NAME_BYTES} are the most")
 
 
 def require_case(case: Case, *, gpu: str) -> None:

@@ -11,7 +11,7 @@ ceilings.json       what the machine reached, for `python -m analytic ceilings`;
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -143,6 +143,17 @@ class RunFolder:
         """The verdicts given at the end of the run; none where it was not judged."""
         path = self.path / "verdicts.json"
         return codec.read(Verdicts, path).verdicts if os.path.lexists(path) else ()
+
+
+def given_twice(runs: Sequence[RunFolder]) -> str:
+    """The first run that is among them twice, in words; empty where none is."""
+    seen: dict[str, Path] = {}
+    for run in runs:
+        run_id = run.info().id
+        if run_id in seen:
+            return f"{run.path}: the same run as {seen[run_id]} ({run_id}): that is one session, not two"
+        seen[run_id] = run.path
+    return ""
 
 
 def _record(path: Path) -> Record:

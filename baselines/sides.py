@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.codec import FormatError
-from baselines.run import RunFolder
+from baselines.run import RunFolder, given_twice
 from baselines.store import Store
 
 
@@ -49,12 +49,8 @@ def _sessions(path: Path) -> Sessions | None:
     if not folders:
         return None
     runs = tuple(RunFolder(p) for p in folders)
-    seen: dict[str, Path] = {}
-    for run in runs:
-        run_id = run.info().id
-        if run_id in seen:
-            raise FormatError(f"{run.path}: the same run as {seen[run_id]} ({run_id}); that is one session")
-        seen[run_id] = run.path
+    if twice := given_twice(runs):
+        raise FormatError(twice)
     return Sessions(path=path, runs=runs)
 
 

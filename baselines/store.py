@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from baselines.names import require_case
 from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Record, SoftKey, require_times
 
 DEFAULT_STORE = Path("baselines") / "data"
+
+#: The operator of a kernel, where it is known, and its name.
+KernelKey = tuple[str | None, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,17 +174,26 @@ def session_kernels(records: Sequence[Record]) -> tuple[KernelTime, ...] | None:
     session has none. Its launches are those of most sessions."""
     if any(r.measurement.kernels is None for r in records):
         return None
-    by_session = [{(k.operator, k.name): k for k in r.measurement.kernels or ()} for r in records]
-    names = dict.fromkeys(key for kernels in by_session for key in kernels)
+    return united_kernels(
+        [
+            {(k.operator, k.name): (k.launches, median(k.device_s)) for k in r.measurement.kernels or ()}
+            for r in records
+        ]
+    )
+
+
+def united_kernels(by_session: Sequence[Mapping[KernelKey, tuple[int, float]]]) -> tuple[KernelTime, ...]:
+    """Every kernel of the sessions, in their order: of each its launches and its time."""
     found = []
-    for operator, name in names:
-        seen = [kernels.get((operator, name)) for kernels in by_session]
+    for key in dict.fromkeys(key for kernels in by_session for key in kernels):
+        seen = [kernels.get(key, (0, 0.0)) for kernels in by_session]
+        operator, name = key
         found.append(
             KernelTime(
                 operator=operator,
                 name=name,
-                launches=median_low([k.launches if k else 0 for k in seen]),
-                device_s=tuple(median(k.device_s) if k else 0.0 for k in seen),
+                launches=median_low([launches for launches, _ in seen]),
+                device_s=tuple(device_s for _, device_s in seen),
             )
         )
     return tuple(found)

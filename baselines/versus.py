@@ -10,20 +10,20 @@ from math import exp
 from statistics import geometric_mean
 
 from analytic import text
-from baselines.allowed import Allowed, allowed_changes
+from baselines.allowed import allowed_changes
 from baselines.attribution import Moved, explain_against
 from baselines.codec import FormatError
 from baselines.comparison import compare
 from baselines.counts import CountChange
 from baselines.derived import Derived
-from baselines.expectations import Band, bands
+from baselines.expectations import bands
+from baselines.footing import Footing, footing_of
 from baselines.judge import judge
 from baselines.judging import confirmed, derive_run
-from baselines.policy import POLICY, Policy
+from baselines.policy import POLICY
 from baselines.sides import Sessions
 from baselines.store import Store
 from baselines.suite import Stored, suite_of
-from baselines.terms import Terms, terms_of
 from baselines.validity import spoilers
 from baselines.verdict import Outcome, Shift, Status, Verdict
 
@@ -74,19 +74,13 @@ class Versus:
         return (*found, *(self.only_a if strict else ()))
 
 
-# What is worth explaining: a pass within its noise is not.
+# What is worth explaining: a pass within its noise is not. Fewer than a report explains
+# (reports/moved.py): here A stands for history alone, and what is impossible, invalid or
+# only warned of says nothing of how B differs from it.
 _EXPLAINED = (Status.BELOW_BAND, Status.REGRESSED, Status.SUSPECT, Status.SHIFTED, Status.IMPROVED)
 
 
-def compare_sides(
-    a: Sessions | Store,
-    b: Sessions,
-    *,
-    store: Store,
-    rows: Sequence[Band] | None = None,
-    allowed: Sequence[Allowed] | None = None,
-    policy: Policy = POLICY,
-) -> Versus:
+def compare_sides(a: Sessions | Store, b: Sessions, *, store: Store) -> Versus:
     """`store` lends its suite's spread to an A of too few sessions to know its own.
 
     Raises FormatError and SpecError for what cannot be read, and for sides without a
@@ -95,26 +89,21 @@ def compare_sides(
     processes = _processes(b, confirmations=isinstance(a, Store))
     if not processes:
         raise FormatError(f"{b.path}: no record to compare")
-    terms = terms_of(a, processes, store=store, policy=policy)
-    known = terms.known
+    footing = footing_of(a, processes, store=store, policy=POLICY)
+    known = footing.known
     held = {*known.stored, *known.damaged}
     if not held & set(processes):
         path = a.root if isinstance(a, Store) else a.path
         raise FormatError(f"{path}: holds none of the {len(processes)} cases of {b.path}")
-    verdicts, shift = _judged(
-        processes,
-        terms,
-        rows=bands() if rows is None else rows,
-        allowed=allowed_changes() if allowed is None else allowed,
-    )
+    verdicts, shift = _judged(processes, footing)
     # A store has more baselines than a run has cases; in memory there are A's alone.
     stored = {s.baseline.case for s in known.suite} if isinstance(a, Store) else set()
     return Versus(
-        pairs=tuple(_pair(verdicts[case], processes[case], terms, policy) for case in processes),
+        pairs=tuple(_pair(verdicts[case], processes[case], footing) for case in processes),
         only_a=tuple(sorted((held | stored) - set(processes))),
         only_b=tuple(case for case in processes if case not in held),
         shift=shift,
-        notes=terms.notes,
+        notes=footing.notes,
     )
 
 
@@ -136,25 +125,21 @@ def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
 
 
 def _judged(
-    processes: Mapping[str, Sequence[Derived]],
-    terms: Terms,
-    *,
-    rows: Sequence[Band],
-    allowed: Sequence[Allowed],
+    processes: Mapping[str, Sequence[Derived]], footing: Footing
 ) -> tuple[dict[str, Verdict], Shift | None]:
     """Verdicts by case: those under one rule are judged together."""
     verdicts: dict[str, Verdict] = {}
     shifts = []
-    for policy in dict.fromkeys(terms.policies.values()):
-        cases = [case for case in processes if terms.policies[case] == policy]
+    for policy in dict.fromkeys(footing.policies.values()):
+        cases = [case for case in processes if footing.policies[case] == policy]
         judgement = judge(
             [processes[case][0] for case in cases],
             fresh={case: processes[case][1:] for case in cases},
-            stored=terms.known.stored,
-            damaged=terms.known.damaged,
-            suite=terms.known.suite,
-            bands=rows,
-            allowed=allowed,
+            stored=footing.known.stored,
+            damaged=footing.known.damaged,
+            suite=footing.known.suite,
+            bands=bands(),
+            allowed=allowed_changes(),
             policy=policy,
         )
         verdicts |= {verdict.case: verdict for verdict in judgement.verdicts}
@@ -162,12 +147,12 @@ def _judged(
     return verdicts, next(filter(None, shifts), None)
 
 
-def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Policy) -> Pair:
+def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
     first, *fresh = every
-    stored = terms.known.stored.get(verdict.case)
+    stored = footing.known.stored.get(verdict.case)
     one = None
     if stored is not None and stored.baseline.hard == first.record.hard:
-        one = compare(first, fresh, stored, suite_of(terms.known.suite), terms.policies[verdict.case])
+        one = compare(first, fresh, stored, suite_of(footing.known.suite), footing.policies[verdict.case])
     device_s = [d.device_s for d in every if d.device_s is not None]
     then_s = stored.baseline.device_medians_s if stored else ()
     walls_s = stored.baseline.wall_medians_s if stored else ()
@@ -185,7 +170,7 @@ def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Poli
         moved=explain_against(first, stored.baseline)
         if one and stored and verdict.status in _EXPLAINED
         else (),
-        unjudged=_unjudged(stored, policy, borrows=terms.borrows)
+        unjudged=_unjudged(stored, borrows=footing.borrows)
         if one and one.device is None and device_s
         else "",
     )
@@ -195,8 +180,8 @@ def _mean(times_s: Sequence[float]) -> float | None:
     return geometric_mean(times_s) if times_s else None
 
 
-def _unjudged(stored: Stored | None, policy: Policy, *, borrows: bool) -> str:
-    if stored is None or not 0 < (sessions := len(stored.device)) < policy.min_sessions:
+def _unjudged(stored: Stored | None, *, borrows: bool) -> str:
+    if stored is None or not 0 < (sessions := len(stored.device)) < POLICY.min_sessions:
         return ""
     lends = (
         "the store says too little of cases like it"
@@ -205,6 +190,6 @@ def _unjudged(stored: Stored | None, policy: Policy, *, borrows: bool) -> str:
     )
     return (
         f"device time is shown, not judged: {text.counted(sessions, 'session')} in "
-        f"{stored.place}; {policy.min_sessions} or more would judge it (python -m baselines refresh makes "
+        f"{stored.place}; {POLICY.min_sessions} or more would judge it (python -m baselines refresh makes "
         f"them); {lends}"
     )

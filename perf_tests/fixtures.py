@@ -12,7 +12,7 @@ import pytest
 
 from analytic import Bound, Case, SpecError, text
 from baselines.codec import FormatError
-from baselines.history.place import without_password
+from baselines.passwords import without_password
 from baselines.plugin import NOTES, PerfState, state
 from baselines.record import Record
 from baselines.run import Planned, RunFolder, RunInfo

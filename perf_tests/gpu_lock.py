@@ -109,10 +109,7 @@ def _parent_run(uuid: str, found: Holder | None) -> int | None:
 
 
 def _busy(name: str, uuid: str, path: Path, found: Holder | None) -> str:
-    if found is None:
-        who = f"a run that {path} does not name"
-    else:
-        who = f"process {found.pid} ({found.command}) since {found.since}"
+    who = found or f"a run that {path} does not name"
     return (
         f"{name} ({uuid}) is being measured by {who}; two runs on one GPU spoil each other: "
         "wait until it has ended, or choose another GPU by CUDA_VISIBLE_DEVICES"

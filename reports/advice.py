@@ -17,7 +17,7 @@ from analytic.whatif import (
     present,
 )
 from baselines.derived import CPU, Derived
-from reports.markdown import code, escape, table
+from baselines.markdown import code, escape, table
 
 # The engine that the estimates are of.
 EAGER = "eager"

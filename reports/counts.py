@@ -6,9 +6,9 @@ from statistics import median
 from analytic import text
 from baselines.card_clock import steps_above
 from baselines.derived import Derived
+from baselines.markdown import code, table
 from baselines.record import Counts, Measurement
 from baselines.validity import power_capped_share
-from reports.markdown import code, table
 
 
 def _counted(name: str) -> Callable[[Measurement], str | None]:

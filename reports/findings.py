@@ -6,8 +6,8 @@ from statistics import median
 from analytic import Phase, text
 from baselines.attribution import OperatorShare, by_operator
 from baselines.derived import CPU, Derived
+from baselines.markdown import code, escape
 from reports.generation import generations
-from reports.markdown import code, escape
 from reports.operators import NAMED_FROM, chosen
 
 _PASSES = (Phase.PREFILL, Phase.DECODE)

@@ -9,8 +9,8 @@ from analytic import Phase, text
 from baselines.attribution import told_apart
 from baselines.derived import Derived
 from baselines.kernel_names import short_names
+from baselines.markdown import escape, table
 from reports.advice import representative
-from reports.markdown import escape, table
 
 _HEADERS = ("kernel", "device ops", "device", "share")
 _ROWS = 12

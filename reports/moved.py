@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from baselines.attribution import Moved, explain_against
 from baselines.codec import FormatError
 from baselines.derived import Derived
+from baselines.markdown import code
 from baselines.moved_table import moved_table
 from baselines.store import Store, digest
 from baselines.verdict import Status, Verdict
-from reports.markdown import code
 
 # What is worth explaining: a pass within its noise is not.
 _EXPLAINED = (

@@ -15,10 +15,10 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from analytic import Ceilings, Phase, text
 from baselines.attribution import OperatorShare, attributed_share, by_operator, summed, told_apart
 from baselines.derived import Derived
+from baselines.markdown import code, escape, table
 from reports.advice import representative
 from reports.kernels import by_kernel, kernel_table
 from reports.labels import Spot, list_labels
-from reports.markdown import code, escape, table
 from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
 from reports.roofs import draw_roofs
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from baselines.codec import FormatError, write_text
+from baselines.codec import FormatError
 from baselines.derived import Derived
+from baselines.files import write_text
 from baselines.judging import derive_run
 from baselines.run import RunFolder, run_ceilings
 from baselines.store import DEFAULT_STORE, Store

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
+from baselines.markdown import code, escape
 from baselines.run import RunInfo
 from baselines.verdict import Verdict
 from reports.advice import (
@@ -18,7 +19,6 @@ from reports.advice import (
 )
 from reports.counts import counts_table
 from reports.findings import bottlenecks, key_findings
-from reports.markdown import code, escape
 from reports.moved import Explained, moved_tables
 from reports.operators import operator_tables
 from reports.palette import versions

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from analytic import text
 from baselines.derived import Derived
+from baselines.markdown import code, escape, table
 from baselines.verdict import Verdict
 from reports.generation import Generation, generations
-from reports.markdown import code, escape, table
 
 NOT_JUDGED = "not judged"
 

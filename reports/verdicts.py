@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from baselines.markdown import code, escape
 from baselines.verdict import Outcome, Status, Verdict
-from reports.markdown import code, escape
 from reports.table import NOT_JUDGED
 
 _OUTCOMES = (Outcome.FAILS, Outcome.SKIPS, Outcome.PASSES)

@@ -6,7 +6,7 @@ from statistics import median
 
 from analytic import Phase, text
 from baselines.derived import CPU, Derived
-from reports.markdown import code, table
+from baselines.markdown import code, table
 
 _HEADERS = ("case", "bound", "+ to ceilings", "+ to device time", "+ host", "= wall", "back to back")
 

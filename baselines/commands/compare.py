@@ -9,11 +9,12 @@ from typing import Any
 from analytic import text
 from baselines.codec import to_json
 from baselines.commands import Subparsers
+from baselines.commands.options import add_store
 from baselines.counts import CountChange
 from baselines.markdown import code, escape, table
 from baselines.moved_table import moved_table
 from baselines.sides import sessions_at, side_at
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import Store
 from baselines.verdict import Status
 from baselines.versus import Pair, Times, Versus, compare_sides
 
@@ -53,12 +54,7 @@ def add(commands: Subparsers) -> None:
         help="exit code 1 also for what could not be judged (suspect, ambiguous, incomparable, invalid, no "
         "baseline), and for cases of A that B lacks",
     )
-    compare.add_argument(
-        "--perf-baselines",
-        type=Path,
-        default=DEFAULT_STORE,
-        help=f"the store that lends its spread (default: {DEFAULT_STORE})",
-    )
+    add_store(compare, "the store that lends its spread")
     compare.add_argument("--json", action="store_true", help="one JSON object: SI units, shares")
     compare.set_defaults(run=run)
 

@@ -3,18 +3,19 @@
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from analytic import SpecError
 from baselines.commands import Subparsers
+from baselines.commands.options import add_store
 from baselines.pinned import suites
 from baselines.policy import POLICY
-from baselines.power.scenarios import Row, scenarios
+from baselines.power.kinds import Row
+from baselines.power.scenarios import scenarios
 from baselines.power.stored import pairs, stored_scenarios
-from baselines.power.table import as_json, table
-from baselines.store import DEFAULT_STORE, Store
+from baselines.power.table import as_json, power_table
+from baselines.store import Store
 
 _TRIALS, _SEED = 500, 20261123
 # Of fewer no rate that is promised can be told.
@@ -31,9 +32,7 @@ def add(commands: Subparsers) -> None:
     power.add_argument("--trials", type=int, default=_TRIALS, help=f"a row (default: {_TRIALS})")
     power.add_argument("--seed", type=int, default=_SEED, help=f"of the draws (default: {_SEED})")
     power.add_argument("--json", action="store_true", help="one JSON list, rates as shares")
-    power.add_argument(
-        "--perf-baselines", type=Path, default=DEFAULT_STORE, help=f"the store (default: {DEFAULT_STORE})"
-    )
+    add_store(power, "the store")
     power.set_defaults(run=run)
 
 
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise SpecError(f"--seed is {options.seed}; a number from 0 on is needed")
     rows = [*_made_up(options.trials, options.seed), *_stored(options)]
-    print(json.dumps(as_json(rows), indent=1) if options.json else table(rows))
+    print(json.dumps(as_json(rows), indent=1) if options.json else power_table(rows))
     broken = [row for row in rows if not row.held]
     if broken and not options.json:
         print(f"\n{len(broken)} of {sum(row.target is not None for row in rows)} promises do not hold")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from baselines.codec import FormatError
 from baselines.commands import Subparsers
-from baselines.commands.history_option import add_history, place_of
+from baselines.commands.options import add_history, place_of
 from baselines.history.errors import HistoryError
 from baselines.history.opening import open_history
 from baselines.history.outbox import run_folders, send, settled

@@ -9,16 +9,20 @@ from functools import partial
 from pathlib import Path
 
 from analytic import SpecError
-from baselines.acceptance import Terms
-from baselines.changelog import add_line, changelog_line, with_line
 from baselines.commands import Subparsers
+from baselines.commands.options import add_store
 from baselines.derived import CPU
-from baselines.history.place import without_password
 from baselines.locking import FolderBusyError
-from baselines.refresh import NotAcceptedError, RefreshError, measure_sessions, require_clean, store_sessions
-from baselines.refresh_table import Change, change_table
+from baselines.passwords import without_password
+from baselines.refresh.acceptance import Terms
+from baselines.refresh.changelog import add_line, changelog_line, with_line
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import measure_sessions
+from baselines.refresh.sessions import require_clean
+from baselines.refresh.storing import NotAcceptedError, store_sessions
+from baselines.refresh.table import Replaced, change_table
 from baselines.run import RunFolder
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import Store
 
 
 def add(commands: Subparsers) -> None:
@@ -38,9 +42,7 @@ def add(commands: Subparsers) -> None:
         metavar="RUN",
         help="take these earlier runs, each from a process of its own, instead of measuring",
     )
-    refresh.add_argument(
-        "--perf-baselines", type=Path, default=DEFAULT_STORE, help=f"the store (default: {DEFAULT_STORE})"
-    )
+    add_store(refresh, "the store")
     refresh.add_argument("--dry-run", action="store_true", help="measure, check and print; store nothing")
     refresh.add_argument(
         "--add", action="store_true", help="keep the stored sessions of other cards of the same kind"
@@ -115,7 +117,7 @@ def _runs(options: argparse.Namespace, terms: Terms) -> list[RunFolder]:
 
 
 def _print(
-    changes: Sequence[Change], runs: Sequence[RunFolder], options: argparse.Namespace, terms: Terms
+    changes: Sequence[Replaced], runs: Sequence[RunFolder], options: argparse.Namespace, terms: Terms
 ) -> None:
     """The table, the CHANGELOG's line, and what has become of both."""
     store, dirty = options.perf_baselines, any(run.info().dirty for run in runs)

@@ -14,13 +14,14 @@ from typing import Any
 from analytic import text
 from baselines.codec import FormatError, one_line, to_json
 from baselines.commands import Subparsers
+from baselines.commands.options import add_store
 from baselines.coverage import Coverage, coverage, misplaced
 from baselines.inventory import Held, Inventory, Promises, inventory
 from baselines.markdown import code, escape, table
 from baselines.pinned import suites
 from baselines.policy import POLICY
 from baselines.run import RunFolder
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import Store
 
 _HEADERS = (
     *("case", "sessions", "cards", "age", "commit", "device", "device CV", "device sees", "promised"),
@@ -53,9 +54,7 @@ def add(commands: Subparsers) -> None:
         "the least slowdown that would be seen, all cases of the GPU and model judged together. Exit code "
         "1 where a stored file is damaged, 2 for bad input.",
     )
-    show.add_argument(
-        "--perf-baselines", type=Path, default=DEFAULT_STORE, help=f"the store (default: {DEFAULT_STORE})"
-    )
+    add_store(show, "the store")
     show.add_argument("--gpu", metavar="KEY", default="*", help="of this GPU only, such as h100-sxm")
     show.add_argument("--model", default="*", help="of this model only")
     show.add_argument("--case", metavar="PATTERN", default="*", help="of cases like this, such as 'decode-*'")

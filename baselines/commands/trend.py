@@ -5,20 +5,19 @@ import json
 import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from analytic import text
 from baselines.codec import to_json
 from baselines.commands import Subparsers
-from baselines.commands.history_option import add_history, place_of
+from baselines.commands.options import add_history, add_store, place_of
 from baselines.history.anchor import anchor_of
 from baselines.history.errors import HistoryError
 from baselines.history.opening import open_history
 from baselines.history.place import Place
 from baselines.history.series import METRICS, Series, series_of
 from baselines.history.trend import ENOUGH_POINTS, LEAST_POINTS, MIN_EFFECT, Drift, Step, Trend, trend
-from baselines.store import DEFAULT_STORE, Store
+from baselines.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +37,7 @@ def add(commands: Subparsers) -> None:
         "--case", metavar="PATTERN", default="*", help="of cases like this, such as 'decode-*'"
     )
     parser.add_argument("--metric", choices=METRICS, default=METRICS[0], help="default: %(default)s")
-    parser.add_argument(
-        "--perf-baselines",
-        type=Path,
-        default=DEFAULT_STORE,
-        help=f"the store of the anchors (default: {DEFAULT_STORE})",
-    )
+    add_store(parser, "the store of the anchors")
     parser.add_argument("--json", action="store_true", help="one JSON object, SI units")
     parser.set_defaults(run=run)
 

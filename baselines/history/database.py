@@ -21,8 +21,9 @@ from analytic import SpecError
 from baselines import codec
 from baselines.history.entry import Entry, Observation
 from baselines.history.errors import HistoryError
-from baselines.history.place import Place, without_password
+from baselines.history.place import Place
 from baselines.history.tables import HISTORY, METADATA, OBSERVED, RECORDS, SCHEMA, observation_of, row_of
+from baselines.passwords import without_password
 from baselines.record import Record
 
 # How long the end of a run may wait for a database, by driver and in the driver's own

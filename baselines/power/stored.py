@@ -10,8 +10,8 @@ import numpy as np
 from baselines.pinned import PinnedSuite
 from baselines.policy import Policy
 from baselines.power.draws import Floats, Noise, resampled
+from baselines.power.kinds import Row, Scenario, Steps
 from baselines.power.rivals import RIVALS
-from baselines.power.scenarios import Row, Scenario, Steps
 from baselines.suite import Stored
 from baselines.yardstick import Sample
 

@@ -3,27 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from baselines.markdown import table
+from baselines.power.kinds import Row, Target
 from baselines.power.rivals import RIVALS
-from baselines.power.scenarios import Row, Target
 
 _HEADERS = ("noise", "question", "roofgate", "promised", "", *RIVALS)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Markdown, its columns in line."""
-    cells = [_HEADERS, *(_cells(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [_line(line, widths) for line in cells]
-    rule = "| " + " | ".join("-" * (w - 1) + (":" if i > 1 else "-") for i, w in enumerate(widths)) + " |"
-    return "\n".join((lines[0], rule, *lines[1:]))
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    aligned = (
-        cell.rjust(width) if column > 1 else cell.ljust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return f"| {' | '.join(aligned)} |"
+def power_table(rows: Sequence[Row]) -> str:
+    return table(_HEADERS, [_cells(row) for row in rows], left=(0, 1))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

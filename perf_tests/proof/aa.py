@@ -16,17 +16,19 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from analytic import Case, Phase, SpecError, text
+from baselines import markdown
 from baselines.card_clock import steps_above
-from baselines.codec import FormatError, write_text
+from baselines.codec import FormatError
+from baselines.files import write_text
 from baselines.record import Record
-from baselines.refresh import RefreshError
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.sessions import ByCase
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
 from perf_tests.proof.judged import (
     ALONE,
     CHANGES,
     JUDGED,
-    Sessions,
     count,
     device_s,
     folders,
@@ -35,7 +37,6 @@ from perf_tests.proof.judged import (
     sessions_of,
     statuses,
 )
-from reports import markdown
 
 # What is promised of the between-process CV of device time.
 LIMIT = 0.003
@@ -112,7 +113,7 @@ def too_many_alarms(found: Sequence[Same]) -> bool:
     return alarms > 0 and 1 - fewer < RARE
 
 
-def same(sessions: Sessions, *, least: int = 2) -> list[Same]:
+def same(sessions: ByCase, *, least: int = 2) -> list[Same]:
     """Raises SpecError for fewer than `least` processes, and for none with a device time."""
     if not sessions:
         raise SpecError("no run holds a device time: there is nothing to compare")
@@ -141,7 +142,7 @@ def _clock_mhz(record: Record) -> float | None:
     return median(clocks) if clocks else None
 
 
-def _left_out(sessions: Sessions) -> dict[str, list[Status]]:
+def _left_out(sessions: ByCase) -> dict[str, list[Status]]:
     """Each process judged by the gate against all others."""
     found: dict[str, list[Status]] = {}
     runs = len(next(iter(sessions.values())))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from analytic import Case, Phase, SpecError, find_precision
-from reports import markdown
+from baselines import markdown
 
 DEVICE = "device_s"
 COUNTS = ("launches", "copies", "syncs", "aten_ops", "python_calls", "allocated_bytes")

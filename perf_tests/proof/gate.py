@@ -9,8 +9,6 @@ Exit status: 0 the same code raised nothing and every slowed case regressed, 1 n
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -19,19 +17,21 @@ from pathlib import Path
 
 from analytic import SpecError, text
 from analytic.gpus import registry
-from baselines.acceptance import Terms
+from baselines import markdown
 from baselines.allowed import Allowed
 from baselines.codec import FormatError
 from baselines.counts import WORDS
 from baselines.judging import judge_folder
-from baselines.refresh import RefreshError, measure_sessions, store_sessions
+from baselines.refresh.acceptance import Terms
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import measure_sessions
+from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Outcome, Status, Verdict
-from perf_tests.proof.inject import VARIABLE, injected
-from perf_tests.proof.sessions import FOUR_CASES
+from perf_tests.proof.inject import injected
+from perf_tests.proof.sessions import FOUR_CASES, run_pytest
 from perf_tests.proof.work import find_slowdown
-from reports import markdown
 
 _ANY_COUNT = tuple(
     Allowed(gpu=gpu.key, model="*", cases="*", count=count, by=2**62, reason="its time alone is asked about")
@@ -93,15 +93,11 @@ def read(path: Path, store: Store) -> Gated:
 
 def run_gate(path: Path, store: Path, arguments: Sequence[str], *, slowdown: str | None) -> None:
     """One pytest process of the gate. How it ends is read off its folder."""
-    plugin = ("-p", "perf_tests.proof.inject") if slowdown else ()
-    command = [sys.executable, "-m", "pytest", *plugin, *arguments]
-    command += [f"--perf-out={path}", f"--perf-baselines={store}"]
-    environment = os.environ | ({VARIABLE: slowdown} if slowdown else {})
     started_s = time.perf_counter()
     with (path.parent / f"{path.name}.txt").open("w", encoding="utf-8") as said:
-        done = subprocess.run(command, check=False, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        ended = run_pytest(path, store, arguments, slowdown=slowdown, out=said)
     took = text.seconds(time.perf_counter() - started_s)
-    print(f"{path.name}: exit code {done.returncode} after {took}", flush=True)
+    print(f"{path.name}: exit code {ended} after {took}", flush=True)
 
 
 def table(runs: Sequence[Gated]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,10 @@ from baselines.card_clock import at_card_clock
 from baselines.judging import judge_folder, margins
 from baselines.policy import Policy
 from baselines.record import Record
-from baselines.refresh import collect
+from baselines.refresh.sessions import ByCase, collect
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.store import Store
 from baselines.verdict import Status
-
-#: The records of each case, one per session.
-Sessions = Mapping[str, Sequence[Record]]
-
 
 # What a verdict says of a time; of one without a change in it a warning is of
 # something else, such as a missing band.
@@ -32,7 +28,7 @@ JUDGED = (*CHANGES, Status.AMBIGUOUS, Status.WARN, Status.PASS)
 NO_CHANGE = "no change"
 
 
-def sessions_of(runs: Sequence[RunFolder]) -> Sessions:
+def sessions_of(runs: Sequence[RunFolder]) -> ByCase:
     """The cases with a device time in any run. Raises RefreshError for runs that may
     not be sessions: one that failed, one given twice, one that lacks a case."""
     return {
@@ -69,7 +65,7 @@ def device_alone(record: Record) -> Record:
     return replace(record, measurement=replace(record.measurement, counts=None, kernels=None))
 
 
-def statuses(records: Iterable[Record], sessions: Sessions) -> dict[str, Status]:
+def statuses(records: Iterable[Record], sessions: ByCase) -> dict[str, Status]:
     """The gate's verdict of each record, by case, against the sessions; INCOMPARABLE
     for a card that they do not judge. Each is judged in a run of its own, so that no
     case's verdict leans on another's; bands are left out, for they are of the code's
@@ -92,7 +88,7 @@ def comparable_card(record: Record, sessions: Sequence[Record]) -> bool:
     return card is None or card in cards or len(cards) != 1
 
 
-def limits(sessions: Sessions) -> dict[str, float]:
+def limits(sessions: ByCase) -> dict[str, float]:
     """By case, the relative change of device time from which the gate claims one
     against these sessions; without the cases that they are too few to judge."""
     with _stored(sessions) as (_, store):
@@ -101,7 +97,7 @@ def limits(sessions: Sessions) -> dict[str, float]:
 
 
 @contextmanager
-def _stored(sessions: Sessions) -> Iterator[tuple[Path, Store]]:
+def _stored(sessions: ByCase) -> Iterator[tuple[Path, Store]]:
     """A folder for a while, and in it a store that holds the sessions and nothing else."""
     with tempfile.TemporaryDirectory() as place:
         store = Store(Path(place) / "store")

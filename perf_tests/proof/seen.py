@@ -10,10 +10,11 @@ from baselines.attribution import Moved, explain
 from baselines.card_clock import at_card_clock
 from baselines.counts import count_changes, overstepped
 from baselines.record import Record
+from baselines.refresh.sessions import ByCase
 from baselines.store import session_kernels
 from baselines.verdict import Status
 from perf_tests.proof.expectations import COUNTS
-from perf_tests.proof.judged import Sessions, count, device_alone, device_s, limits, statuses
+from perf_tests.proof.judged import count, device_alone, device_s, limits, statuses
 from perf_tests.proof.sizes import Sizes, TrueSize
 
 # An operator moved if it did by more than this share of the whole step, and by more
@@ -27,7 +28,7 @@ class Seen:
     their SD as a share of it; `status` the gate's verdict of the times alone, and
     `limit` the share from which it claims a change. `device_ops` is how many more
     kernels, copies and fills there were, `counts` are the differences of the counts
-    that moved, `warned` says whether the gate warns of the host's work."""
+    that moved, `counts_grew` says whether the gate finds that one grew."""
 
     slowdown: str
     case: str
@@ -38,7 +39,7 @@ class Seen:
     limit: float
     device_ops: int
     counts: Mapping[str, int]
-    warned: bool
+    counts_grew: bool
     moved: tuple[Moved, ...]
     size: TrueSize | None
 
@@ -54,7 +55,7 @@ class Seen:
 def see(
     slowdown: str,
     records: Sequence[Record],
-    sessions: Sessions,
+    sessions: ByCase,
     sizes: Sizes,
 ) -> list[Seen]:
     """A slowed run's records beside the sessions. Raises SpecError for a case that
@@ -100,7 +101,7 @@ def _seen(
         limit=limit,
         device_ops=_device_ops(record) - _device_ops(sessions[0]),
         counts=_count_changes(record, sessions),
-        warned=any(change.growth > 0 for change in changes),
+        counts_grew=any(change.growth > 0 for change in changes),
         moved=moved_operators(record, sessions),
         size=size,
     )

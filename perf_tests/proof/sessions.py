@@ -13,10 +13,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from analytic import SpecError
-from baselines.history.place import without_password
-from baselines.refresh import RefreshError, measure_sessions
+from baselines.passwords import without_password
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import measure_sessions
 from perf_tests.proof.inject import VARIABLE
 from perf_tests.proof.work import SLOWDOWNS, find_slowdown
 
@@ -32,16 +34,26 @@ FOUR_CASES = (
 )
 
 
+def run_pytest(
+    run: Path, store: Path, arguments: Sequence[str], *, slowdown: str | None, out: IO[str] | None = None
+) -> int:
+    """The exit code of one fresh process that measures into `run`, with a slowdown in its
+    models where one is named. It prints into `out`, where that is given."""
+    plugin = ("-p", "perf_tests.proof.inject") if slowdown else ()
+    command = [sys.executable, "-m", "pytest", *plugin, *arguments]
+    command += [f"--perf-out={run}", f"--perf-baselines={store}"]
+    print(f"{run.name}: {without_password(' '.join(command))}", flush=True)
+    environment = os.environ | ({VARIABLE: slowdown} if slowdown else {})
+    return subprocess.run(command, check=False, env=environment, stdout=out, stderr=out).returncode
+
+
 def measure_slowed(folder: Path, arguments: Sequence[str], *, slowdown: str) -> Path:
     """One fresh process with a slowdown in its models. A verdict may fail there: below
     its band is where a slowdown puts it. Raises RefreshError for any other failure."""
     run = folder / slowdown
-    command = [sys.executable, "-m", "pytest", "-p", "perf_tests.proof.inject", *arguments]
-    command += [f"--perf-out={run}", f"--perf-baselines={folder / 'no-baselines'}"]
-    print(f"{slowdown}: {without_password(' '.join(command))}", flush=True)
-    done = subprocess.run(command, check=False, env=os.environ | {VARIABLE: slowdown})
-    if done.returncode not in (0, 1) or not (run / "records").is_dir():
-        raise RefreshError(f"{slowdown} failed with exit code {done.returncode}; see {run}")
+    ended = run_pytest(run, folder / "no-baselines", arguments, slowdown=slowdown)
+    if ended not in (0, 1) or not (run / "records").is_dir():
+        raise RefreshError(f"{slowdown} failed with exit code {ended}; see {run}")
     return run
 
 

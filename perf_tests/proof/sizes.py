@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analytic import SpecError, text
 from analytic.small_file import read_small
-from reports import markdown
+from baselines import markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,18 +13,20 @@ from io import StringIO
 from pathlib import Path
 
 from analytic import Phase, SpecError, text
-from baselines.codec import FormatError, write_text
+from baselines import markdown
+from baselines.codec import FormatError
+from baselines.files import write_text
 from baselines.record import Record
-from baselines.refresh import RefreshError
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.sessions import ByCase
 from baselines.run import RunFolder
 from perf_tests.proof.expectations import COUNTS, find_expectation
 from perf_tests.proof.inject import injected
-from perf_tests.proof.judged import Sessions, folders, said, sessions_of
+from perf_tests.proof.judged import folders, said, sessions_of
 from perf_tests.proof.seen import Seen, see
 from perf_tests.proof.sizes import Sizes, read_sizes
 from perf_tests.proof.violations import moved_words, must_be_claimed, violations
 from perf_tests.proof.work import SLOWDOWNS, find_slowdown
-from reports import markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Checked:
     violations: tuple[str, ...]
 
 
-def check(slowdown: str, records: Sequence[Record], sessions: Sessions, sizes: Sizes) -> list[Checked]:
+def check(slowdown: str, records: Sequence[Record], sessions: ByCase, sizes: Sizes) -> list[Checked]:
     """A slowed run's records. Raises SpecError for a case that the sessions lack."""
     found = []
     for record, seen in zip(records, see(slowdown, records, sessions, sizes), strict=True):

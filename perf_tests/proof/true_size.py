@@ -19,7 +19,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from analytic import Case, ModelSpec, SpecError, find_precision, text
-from baselines.codec import write_text
+from baselines.files import write_text
 from perf_tests.cases import default_model
 from perf_tests.checkpoint import Source, load, random_source
 from perf_tests.device import Device

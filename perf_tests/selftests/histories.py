@@ -16,12 +16,11 @@ from baselines.history.outbox import NOTE, read_note, run_folders
 from baselines.history.place import Place
 from baselines.run import RunFolder, Verdicts
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import record, run_folder, soft_key
+from perf_tests.selftests.records import DECODE, record, run_folder, soft_key
 from perf_tests.selftests.tiny import Later
 
 sqlalchemy = Later("sqlalchemy")
 
-DECODE = "decode-b1-c512-fp16-eager"
 PREFILL = "prefill-b1-p512-fp16-eager"
 GENERATE = "generate-b1-p128-n32-fp16-eager"
 
@@ -167,9 +166,9 @@ class AnyDatabase:
 
     def test_how_a_run_ended_is_added_once_it_is_known(self, tmp_path: Path, url: str) -> None:
         folder = a_run(tmp_path / "run", cases=[DECODE], exit_status=None, status=None)
-        assert main(["push", str(tmp_path), "--history", url]) == 0
+        assert main(["push", str(tmp_path), "--perf-history", url]) == 0
         grown = a_run(tmp_path / "run", exit_status=1, status=Status.REGRESSED)
-        assert main(["push", str(tmp_path), "--history", url]) == 0
+        assert main(["push", str(tmp_path), "--perf-history", url]) == 0
         later = a_run(tmp_path / "run", exit_status=0, status=Status.PASS)
         assert keep(later, named(url)) == ""
 
@@ -206,8 +205,8 @@ class AnyDatabase:
         for name in ("run-1", "refresh-x/session-1", "refresh-x/session-2"):
             a_run(tmp_path / "runs" / name, run=name)
 
-        assert main(["push", str(tmp_path / "runs" / "run-1"), "--history", url]) == 0
-        assert main(["push", str(tmp_path / "runs"), "--history", url]) == 0
+        assert main(["push", str(tmp_path / "runs" / "run-1"), "--perf-history", url]) == 0
+        assert main(["push", str(tmp_path / "runs"), "--perf-history", url]) == 0
         out = capsys.readouterr().out.splitlines()
 
         assert out == [

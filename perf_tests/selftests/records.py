@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from analytic import Case, Ceilings, Phase, find_gpu, load_model
+from baselines.codec import FormatError, read
 from baselines.derived import Derived, derive
 from baselines.record import (
     SCHEMA,
@@ -25,6 +28,7 @@ RUN = "20261122T120000-abc1234"
 STARTED = "2026-11-22T12:00:00+00:00"
 COMMIT = "abc1234"
 MODEL = "mistral-7b-v0.1"
+DECODE = "decode-b1-c512-fp16-eager"
 
 Times = float | Sequence[float]
 
@@ -186,6 +190,11 @@ def record(
     )
 
 
+def kernel(name: str, *device_s: float, launches: int = 32) -> KernelTime:
+    """Of q_proj."""
+    return KernelTime(operator="q_proj", name=name, launches=launches, device_s=device_s)
+
+
 def _samples(times: Times) -> tuple[float, ...]:
     return (times,) * 3 if isinstance(times, float) else tuple(times)
 
@@ -212,6 +221,18 @@ def run_info(records: Sequence[Record], *, not_run: Mapping[str, str] | None = N
         command=f"pytest -m {lane}",
         planned=(*(Planned(case=r.case, lane=lane) for r in records), *skipped),
     )
+
+
+def refusal(kind: type, path: Path) -> str:
+    """What is said of a stored file that is refused, after its name; in one line, and a short one."""
+    with pytest.raises(FormatError) as refused:
+        read(kind, path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ")
+    said = message.removeprefix(f"{path}: ")
+    assert said.isprintable()
+    assert 0 < len(said) < 600
+    return said
 
 
 def run_folder(

@@ -9,9 +9,8 @@ from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import record, run_folder
+from perf_tests.selftests.records import DECODE, record, run_folder
 
-DECODE = "decode-b1-c512-fp16-eager"
 PREFILL = "prefill-b1-p512-fp16-eager"
 
 
@@ -61,6 +60,11 @@ def tree(root: Path) -> dict[str, bytes]:
     """Every file under `root` with its bytes, but for the store's lock."""
     files = (p for p in root.rglob("*") if p.is_file() and p.name != ".lock")
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in files}
+
+
+def squeezed(table: str) -> str:
+    """Without the blanks that put its columns in line."""
+    return "\n".join(" ".join(line.split()) for line in table.splitlines())
 
 
 def refresh(store: Path, runs: Sequence[RunFolder | Path], *more: str) -> int:

@@ -19,10 +19,9 @@ from baselines.kernel_names import LONGEST, short_name, short_names
 from baselines.record import KernelTime
 from baselines.store import Baseline, baseline_of
 from baselines.suite import Stored
-from perf_tests.selftests.records import ceilings, derived, record
+from perf_tests.selftests.records import DECODE, ceilings, derived, record
 from perf_tests.selftests.verdicts import verdict_of
 
-DECODE = "decode-b1-c512-fp16-eager"
 # down_proj of Mistral-7B in fp16: 32 × 14336 × 4096 × 2 bytes.
 DOWN_BYTES = 32 * 14336 * 4096 * 2
 

@@ -23,12 +23,11 @@ from baselines.files import MOST_BYTES, read_bytes
 from baselines.record import SCHEMA, Record
 from baselines.run import RunFolder, RunInfo
 from baselines.store import Baseline, Store, baseline_of
-from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import MODEL, conditions, record, run_folder, run_info
+from perf_tests.selftests.records import DECODE, MODEL, conditions, record, refusal, run_folder, run_info
+from perf_tests.selftests.refreshes import session
 from perf_tests.selftests.test_codec import FULL, FULL_BASELINE, INFO, PLAIN, VERDICTS
 from perf_tests.selftests.tiny import ROOT
 
-DECODE = "decode-b1-c512-fp16-eager"
 WHEN = "2026-11-22T12:00:00+00:00"
 
 OLD = [
@@ -45,18 +44,6 @@ GOOD: list[tuple[type, Any]] = [
     *((Baseline, committed) for committed in COMMITTED),
     *((Record, old) for old in OLD),
 ]
-
-
-def refusal(kind: type, path: Path) -> str:
-    """What is said of a file after its name; in one line, and a short one."""
-    with pytest.raises(FormatError) as refused:
-        read(kind, path)
-    message = str(refused.value)
-    assert message.startswith(f"{path}: ")
-    said = message.removeprefix(f"{path}: ")
-    assert said.isprintable()
-    assert 0 < len(said) < 600
-    return said
 
 
 def file(folder: Path, content: bytes | str) -> Path:
@@ -579,11 +566,10 @@ def refresh(capsys: pytest.CaptureFixture[str], store: Path, run: Path) -> tuple
 
 
 def passed(path: Path) -> RunFolder:
-    one = record(DECODE, device_s=0.008, seen=conditions())
-    verdicts = [Verdict(case=DECODE, status=Status.PASS, reasons=("a test",))]
-    folder = run_folder(path, [one], verdicts=verdicts)
-    folder.write_info(replace(folder.info(), exit_status=0))
-    return folder
+    def seen(one: Record) -> Record:
+        return replace(one, measurement=replace(one.measurement, conditions=conditions()))
+
+    return session(path, cases=[DECODE], change=seen)
 
 
 # The same, as bad files that a refresh comes upon: (file of the run, or of the store).

@@ -12,10 +12,9 @@ from baselines.record import Counts, Record
 from baselines.store import baseline_of
 from baselines.suite import Stored
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import CPU_CEILINGS, record, soft_key
+from perf_tests.selftests.records import CPU_CEILINGS, DECODE, record, soft_key
 from perf_tests.selftests.verdicts import verdict_of
 
-DECODE = "decode-b1-c512-fp16-eager"
 DEVICE_S = 0.0078
 FACTORS = (0.998, 0.999, 1.0, 1.001, 1.002)
 USUAL = Ceilings(

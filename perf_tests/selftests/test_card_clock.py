@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from analytic import SpecError
 from baselines.card_clock import above, at_card_clock, steps_above, streamed_s
 from baselines.record import KernelTime, Record
-from perf_tests.selftests.records import conditions, record
+from perf_tests.selftests.records import DECODE, conditions, record
 
-DECODE = "decode-b1-c512-fp16-eager"
 HIGHEST = 1980
 # 14.2 GB at 3.35 TB/s.
 STREAMED_S = streamed_s(record(DECODE))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analytic import SpecError
-from baselines.changelog import add_line, with_line
+from baselines.refresh.changelog import add_line, with_line
 from perf_tests.selftests.refreshes import five, refresh, session
 
 LINE = "- Baselines of a model.\n  Second line."

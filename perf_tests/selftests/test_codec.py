@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from analytic import load_model, preset_names
-from baselines.codec import FormatError, from_json, read, to_json, write, write_text
+from baselines.codec import FormatError, from_json, read, to_json, write
+from baselines.files import write_text
 from baselines.record import SCHEMA, Counts, KernelTime, Record
 from baselines.run import RunInfo, Verdicts
 from baselines.store import Baseline, baseline_of
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import conditions, gpu_state, record, run_info
+from perf_tests.selftests.records import conditions, gpu_state, record, refusal, run_info
 
 PLAIN = record("decode-b1-c512-fp16-eager", device_s=0.0078)
 FULL = record(
@@ -79,15 +80,6 @@ def with_text(folder: Path, text: str) -> Path:
     path = folder / "text.json"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def refusal(kind: type, path: Path) -> str:
-    """The message with which a file is refused; it always begins with the file."""
-    with pytest.raises(FormatError) as refused:
-        read(kind, path)
-    message = str(refused.value)
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
 
 
 class TestRoundTrip:

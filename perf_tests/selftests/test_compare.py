@@ -15,10 +15,9 @@ from baselines.sides import sessions_at, side_at
 from baselines.store import Store
 from baselines.verdict import Outcome, Status
 from baselines.versus import Pair, Versus, compare_sides
+from perf_tests.selftests.records import DECODE, gpu_state, hard_key, record, run_folder
 from perf_tests.selftests.records import conditions as seen
-from perf_tests.selftests.records import gpu_state, hard_key, record, run_folder
 
-DECODE = "decode-b1-c512-fp16-eager"
 DECODES = tuple(f"decode-b1-c{length}-fp16-eager" for length in (128, 256, 384, 512, 640, 768))
 DEVICE_S = 0.008
 # Of five sessions: 0.16 % between them.

@@ -12,10 +12,9 @@ from baselines.coverage import Coverage, Damage, coverage, misplaced
 from baselines.run import Planned
 from baselines.store import Store
 from perf_tests.cases import LANES, TABLE, lane_cases
-from perf_tests.selftests.records import MODEL, record, run_folder
+from perf_tests.selftests.records import DECODE, MODEL, record, run_folder
 from perf_tests.selftests.tiny import ROOT, Place
 
-DECODE = "decode-b1-c512-fp16-eager"
 DECODE_8 = "decode-b8-c512-fp16-eager"
 SMALL = "decode-b1-c32-fp32-eager"
 WHEN = "2026-11-22T12:00:00+00:00"

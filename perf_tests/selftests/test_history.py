@@ -15,7 +15,8 @@ from baselines.history.errors import HistoryError
 from baselines.history.keeping import check_choice, keep
 from baselines.history.opening import open_history
 from baselines.history.outbox import NOTE
-from baselines.history.place import Place, chosen, without_password
+from baselines.history.place import Place, chosen
+from baselines.passwords import without_password
 from baselines.store import Store
 from perf_tests.selftests.histories import DECODE, AnyDatabase, a_run, kept, named, on_disk
 from perf_tests.selftests.test_lanes import Session
@@ -135,7 +136,7 @@ class TestBroken:
         writer.close()
 
         assert "cannot be used: database is locked; the run stays in" in said
-        assert main(["push", str(tmp_path), "--history", url]) == 0
+        assert main(["push", str(tmp_path), "--perf-history", url]) == 0
         assert kept(url) == on_disk(tmp_path)
 
     def test_a_damaged_file_is_left_as_it_is(self, tmp_path: Path, url: str) -> None:
@@ -194,7 +195,7 @@ class TestBroken:
             "history not kept: SQLAlchemy is not installed (pip install sqlalchemy); "
             "`python -m baselines push` sends it later"
         )
-        assert main(["push", str(tmp_path), "--history", url]) == 1
+        assert main(["push", str(tmp_path), "--perf-history", url]) == 1
         assert "SQLAlchemy is not installed" in capsys.readouterr().err
         assert keep(a_run(tmp_path / "run"), Place(url=None, origin="")) == ""
 
@@ -223,7 +224,7 @@ class TestPush:
         damaged.write_text("{", encoding="utf-8")
         a_run(tmp_path / "c")
 
-        assert main(["push", str(tmp_path), "--history", url]) == 1
+        assert main(["push", str(tmp_path), "--perf-history", url]) == 1
         assert f"error: {damaged}: not JSON, or cut short" in capsys.readouterr().err
         assert {run for run, _ in kept(url)} == {"a", "c"}
 
@@ -254,7 +255,7 @@ class TestPush:
         monkeypatch.chdir(tmp_path)
         keep(a_run(tmp_path / "runs" / "run"), named(f"sqlite:///{tmp_path}/elsewhere.sqlite"))
 
-        assert main(["push", "--history", url]) == 0
+        assert main(["push", "--perf-history", url]) == 0
         assert kept(url) == on_disk(tmp_path)
 
     @pytest.mark.parametrize("note", [None, "", "{}"])
@@ -264,7 +265,7 @@ class TestPush:
         (folder.path / NOTE).unlink()
         if note is not None:
             (folder.path / NOTE).write_text(note, encoding="utf-8")
-        main(["push", str(tmp_path), "--history", url])
+        main(["push", str(tmp_path), "--perf-history", url])
 
         assert kept(url) == on_disk(tmp_path)
 
@@ -275,9 +276,9 @@ class TestPush:
         folder = a_run(tmp_path / "runs" / "run")
         a_run(tmp_path / "runs" / "other")
         assert keep(folder, Place(url=None, origin="--perf-history")) == ""
-        main(["push", "--history", url])
+        main(["push", "--perf-history", url])
         without = {run for run, _ in kept(url)}
-        main(["push", "runs/run", "--history", url])
+        main(["push", "runs/run", "--perf-history", url])
 
         assert without == {"other"}
         assert "runs/run: kept out of every history, as the run asked" in capsys.readouterr().out
@@ -287,8 +288,8 @@ class TestPush:
         ("arguments", "why"),
         [
             (["nowhere"], "nowhere: no run's folder, and none below it"),
-            (["--history", "none"], "--history is none; a database URL is needed"),
-            (["run", "--history", "no URL"], "--history 'no URL' is no URL"),
+            (["--perf-history", "none"], "--perf-history is none; a database URL is needed"),
+            (["run", "--perf-history", "no URL"], "--perf-history 'no URL' is no URL"),
         ],
     )
     def test_bad_input(
@@ -375,7 +376,7 @@ def test_the_default_costs_no_import(place: Checkout) -> None:
 
 
 def test_reading_makes_no_file(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trend", "--history", url]) == 1
+    assert main(["trend", "--perf-history", url]) == 1
     assert f"there is no history at {url} yet" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -186,7 +186,7 @@ def test_the_same_runs_pushed_at_once_are_there_once(
         url = request.getfixturevalue("postgres")
     for number in range(RUNS):
         a_run(tmp_path / "runs" / f"run-{number}")
-    command = (sys.executable, "-m", "baselines", "push", str(tmp_path / "runs"), "--history", url)
+    command = (sys.executable, "-m", "baselines", "push", str(tmp_path / "runs"), "--perf-history", url)
     pushing = [
         subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -214,11 +214,11 @@ def test_a_killed_server_costs_no_run(tmp_path: Path, server: Server, postgres: 
     assert 0 < len(notes) < 4 * 3 * RUNS
     assert all(note.startswith("history: postgresql://postgres@/") for note in notes)
     assert all("python -m baselines push" in note for note in notes)
-    assert main(["push", str(tmp_path / "runs"), "--history", postgres]) == 1
+    assert main(["push", str(tmp_path / "runs"), "--perf-history", postgres]) == 1
     server.start()
 
     assert count(postgres) < 4 * 3 * RUNS * 2
-    assert main(["push", str(tmp_path / "runs"), "--history", postgres]) == 0
+    assert main(["push", str(tmp_path / "runs"), "--perf-history", postgres]) == 0
     assert kept(postgres) == dict.fromkeys(on_disk(tmp_path / "runs"), 4)
 
 

@@ -24,11 +24,11 @@ from baselines import codec
 from baselines.__main__ import main
 from baselines.files import is_leftover
 from baselines.locking import locked
-from baselines.refresh import store_sessions
+from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 from baselines.store import Baseline, Store
-from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import MODEL, record, run_folder
+from perf_tests.selftests.records import MODEL
+from perf_tests.selftests.refreshes import session
 from perf_tests.selftests.tiny import ROOT, environment
 
 pytestmark = pytest.mark.long
@@ -44,14 +44,15 @@ WORKER = """
 import os, signal, sys, traceback
 from pathlib import Path
 
-from baselines import files, locking, refresh, store
+from baselines import files, locking, store
+from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 
 TRACED = {m.__file__ for m in (files, locking, store)}
 
 
 def once(run):
-    refresh.store_sessions(store.Store(Path(sys.argv[1])), [RunFolder(Path(run))], command="a test")
+    store_sessions(store.Store(Path(sys.argv[1])), [RunFolder(Path(run))], command="a test")
 
 
 def at(number, what):
@@ -175,21 +176,13 @@ class Scene:
         store_sessions(self.store, [self.runs[name]], command="a test")
 
 
-def passed(path: Path, *, device_s: float) -> RunFolder:
-    records = [record(c, wall_s=2 * device_s, device_s=device_s, run=path.name) for c in CASES]
-    verdicts = [Verdict(case=c, status=Status.PASS, reasons=("a test",)) for c in CASES]
-    folder = run_folder(path, records, verdicts=verdicts)
-    folder.write_info(replace(folder.info(), exit_status=0))
-    return folder
-
-
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     return scene_in(tmp_path, tmp_path / "store")
 
 
 def scene_in(folder: Path, root: Path) -> Scene:
-    runs = {name: passed(folder / name, device_s=s) for name, s in (("a", 0.008), ("b", 0.009))}
+    runs = {name: session(folder / name, device_s=s, cases=CASES) for name, s in (("a", 0.008), ("b", 0.009))}
     texts = {}
     for name, run in runs.items():
         store = Store(folder / f"store-{name}")

@@ -22,10 +22,9 @@ from baselines.__main__ import main
 from baselines.locking import NAME, FolderBusyError, locked
 from baselines.store import Store, baseline_of
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import record, run_folder
+from perf_tests.selftests.records import DECODE, record, run_folder
 from perf_tests.selftests.tiny import ROOT, environment
 
-DECODE = "decode-b1-c512-fp16-eager"
 PREFILL = "prefill-b1-p512-fp16-eager"
 WHEN = "2026-11-22T12:00:00+00:00"
 

@@ -12,8 +12,9 @@ from baselines.__main__ import main
 from baselines.pinned import suites
 from baselines.policy import POLICY, Policy
 from baselines.power.draws import ROUNDS, Noise, bimodal, heavy_tailed, normal, resampled
+from baselines.power.kinds import Steps, at_least, at_most
 from baselines.power.rivals import RIVALS, bootstrap, mann_whitney, mean_beyond
-from baselines.power.scenarios import Steps, at_least, at_most, scenarios
+from baselines.power.scenarios import scenarios
 from baselines.power.stored import pairs, stored_scenarios
 from baselines.store import Store
 from perf_tests.selftests.records import record

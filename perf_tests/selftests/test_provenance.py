@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from baselines import codec, plugin
-from baselines.acceptance import Terms
 from baselines.provenance import who
-from baselines.refresh import NotAcceptedError, store_sessions
+from baselines.refresh.acceptance import Terms
+from baselines.refresh.storing import NotAcceptedError, store_sessions
 from baselines.store import Baseline, Store
 from baselines.verdict import Status, Verdict
-from perf_tests.selftests.records import record, run_folder
-from perf_tests.selftests.refreshes import DECODE, PREFILL, five, loaded, refresh, session, tree
+from perf_tests.selftests.records import DECODE, record, run_folder
+from perf_tests.selftests.refreshes import PREFILL, five, loaded, refresh, session, tree
 
 ACCEPT = ("--accept-regression", "a safer kernel")
 

@@ -11,13 +11,16 @@ import pytest
 from baselines.__main__ import main
 from baselines.codec import FormatError
 from baselines.record import Record
-from baselines.refresh import RefreshError, _joined, collect, measure_sessions, store_sessions
-from baselines.refresh_table import change_table
+from baselines.refresh.errors import RefreshError
+from baselines.refresh.measuring import _joined, measure_sessions
+from baselines.refresh.sessions import collect
+from baselines.refresh.storing import store_sessions
+from baselines.refresh.table import change_table
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Status
-from perf_tests.selftests.records import hard_key, record, soft_key
-from perf_tests.selftests.refreshes import DECODE, PREFILL, five, loaded, refresh, session, tree
+from perf_tests.selftests.records import DECODE, hard_key, record, soft_key
+from perf_tests.selftests.refreshes import PREFILL, five, loaded, refresh, session, squeezed, tree
 
 FAILING = (Status.IMPOSSIBLE, Status.BELOW_BAND, Status.REGRESSED)
 
@@ -39,7 +42,7 @@ class TestStored:
         assert [s.run for s in stored.sessions] == [f"run-{i}" for i in range(5)]
         assert stored.command.startswith("python -m baselines refresh --from ")
         assert str(tmp_path / "run-4") in stored.command
-        out = capsys.readouterr().out
+        out = squeezed(capsys.readouterr().out)
         assert (
             f"| `{DECODE}` | 5 (1 card) | – → 8.020 ± 0.020 ms | – | – → 16.040 ± 0.039 ms | – | new |"
         ) in out
@@ -57,8 +60,8 @@ class TestStored:
         today = loaded(store).written[:10]
         assert (
             f"| `{DECODE}` | 5 (1 card) | 8.020 ± 0.020 ms → 7.220 ± 0.020 ms | -9.98 % "
-            f"| 16.040 ± 0.039 ms → 14.440 ± 0.039 ms | -9.98 % since {today} |  |"
-        ) in capsys.readouterr().out
+            f"| 16.040 ± 0.039 ms → 14.440 ± 0.039 ms | -9.98 % since {today} | |"
+        ) in squeezed(capsys.readouterr().out)
 
     def test_a_case_of_the_wall_alone_shows_the_change_of_the_wall(self, tmp_path: Path) -> None:
         def undevised(one: Record) -> Record:
@@ -71,7 +74,7 @@ class TestStored:
         (change,) = store_sessions(store, new, command="a test")
 
         assert change.share == ("wall", pytest.approx(-0.1))
-        assert change_table([change]).endswith(
+        assert squeezed(change_table([change])).endswith(
             f"| `{DECODE}` | 1 (1 card) | – | wall -10.00 % | 20.000 ms → 18.000 ms "
             f"| -10.00 % since {change.new.written[:10]} | does not judge yet: 1 of 3 sessions |"
         )

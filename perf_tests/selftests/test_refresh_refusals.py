@@ -11,12 +11,12 @@ from analytic import Promise
 from baselines.allowed import Allowed
 from baselines.policy import POLICY
 from baselines.record import Counts, Record
-from baselines.refresh import NotAcceptedError, store_sessions
+from baselines.refresh.storing import NotAcceptedError, store_sessions
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.verdict import Status
-from perf_tests.selftests.records import conditions, hard_key, soft_key
-from perf_tests.selftests.refreshes import DECODE, PREFILL, five, loaded, refresh, session, tree
+from perf_tests.selftests.records import DECODE, conditions, hard_key, soft_key
+from perf_tests.selftests.refreshes import PREFILL, five, loaded, refresh, session, tree
 
 Edit = Callable[[Record], Record]
 

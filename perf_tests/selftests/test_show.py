@@ -19,9 +19,8 @@ from baselines.policy import POLICY, Policy
 from baselines.record import Counts, KernelTime, Record
 from baselines.store import Accepted, Store, baseline_of
 from baselines.suite import device_yardstick, suite_of
-from perf_tests.selftests.records import MODEL, hard_key, record, run_folder, soft_key
+from perf_tests.selftests.records import DECODE, MODEL, hard_key, record, run_folder, soft_key
 
-DECODE = "decode-b1-c512-fp16-eager"
 PREFILL = "prefill-b1-p512-fp16-eager"
 GENERATE = "generate-b1-p128-n32-fp16-eager"
 WRITTEN = "2026-11-22T12:00:00+00:00"

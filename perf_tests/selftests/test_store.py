@@ -10,9 +10,8 @@ from baselines.card_clock import streamed_s
 from baselines.codec import FormatError
 from baselines.record import Counts, KernelTime, Record
 from baselines.store import Baseline, Store, baseline_of, differing, digest, session_of
-from perf_tests.selftests.records import conditions, hard_key, record, soft_key
+from perf_tests.selftests.records import DECODE, conditions, hard_key, kernel, record, soft_key
 
-DECODE = "decode-b1-c512-fp16-eager"
 WHEN = "2026-11-22T12:00:00+00:00"
 
 
@@ -103,10 +102,6 @@ def test_sessions_without_device_time_have_no_median_of_it(tmp_path: Path) -> No
     assert loaded is not None
     assert loaded.device_medians_s == ()
     assert loaded.wall_medians_s == (0.04,)
-
-
-def kernel(name: str, *device_s: float, launches: int = 32) -> KernelTime:
-    return KernelTime(operator="q_proj", name=name, launches=launches, device_s=device_s)
 
 
 def test_counts_and_ceilings_are_kept_with_each_session(tmp_path: Path) -> None:

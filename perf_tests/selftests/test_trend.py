@@ -287,7 +287,14 @@ class TestCommand:
     def test_it_names_the_night_the_commits_and_the_driver(
         self, nightly: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        arguments = ["--history", nightly, "--perf-baselines", str(tmp_path / "store"), "--case", "decode-*"]
+        arguments = [
+            "--perf-history",
+            nightly,
+            "--perf-baselines",
+            str(tmp_path / "store"),
+            "--case",
+            "decode-*",
+        ]
 
         assert main(["trend", *arguments]) == 0
         name = f"{DECODE} of mistral-7b-v0.1 on h100-sxm under hard key d031b27cda67d163"
@@ -300,7 +307,7 @@ class TestCommand:
     def test_json_holds_the_same(
         self, nightly: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        arguments = ["--history", nightly, "--perf-baselines", str(tmp_path / "store"), "--json"]
+        arguments = ["--perf-history", nightly, "--perf-baselines", str(tmp_path / "store"), "--json"]
         assert main(["trend", *arguments]) == 0
         answer = json.loads(capsys.readouterr().out)
         decode, prefill = answer["series"]
@@ -316,14 +323,14 @@ class TestCommand:
     def test_the_wall_needs_more_to_be_claimed(
         self, nightly: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(["trend", "--history", nightly, "--metric", "wall_s"]) == 0
+        assert main(["trend", "--perf-history", nightly, "--metric", "wall_s"]) == 0
         assert capsys.readouterr().out.count("no change point") == 2
 
     @pytest.mark.parametrize("none", [("--gpu", "t4"), ("--model", "gpt2"), ("--case", "generate-*")])
     def test_only_what_was_asked_for(
         self, nightly: str, none: tuple[str, str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(["trend", "--history", nightly, *none]) == 0
+        assert main(["trend", "--perf-history", nightly, *none]) == 0
         assert capsys.readouterr().out == "no such series in the history\n"
 
     def test_a_series_without_a_point_says_why(
@@ -333,7 +340,7 @@ class TestCommand:
         keep(a_run(tmp_path / "a", cases=[DECODE], dirty=True), named(url))
         keep(a_run(tmp_path / "b", cases=[DECODE], status=Status.INVALID), named(url))
 
-        assert main(["trend", "--history", url]) == 0
+        assert main(["trend", "--perf-history", url]) == 0
         assert capsys.readouterr().out.splitlines()[1:] == [
             "  too few points to look for a change: 8 are needed",
             "  left out: 1 invalid, 1 of a dirty tree",
@@ -344,7 +351,7 @@ class TestCommand:
     ) -> None:
         monkeypatch.setitem(sys.modules, "ruptures", None)
 
-        assert main(["trend", "--history", nightly]) == 1
+        assert main(["trend", "--perf-history", nightly]) == 1
         assert capsys.readouterr().err == (
             "error: change points need ruptures: pip install 'roofgate[history]'\n"
         )
@@ -355,5 +362,5 @@ class TestCommand:
         path = Store(tmp_path / "store").path(record(DECODE))
         path.write_text("{", encoding="utf-8")
 
-        assert main(["trend", "--history", nightly, "--perf-baselines", str(tmp_path / "store")]) == 2
+        assert main(["trend", "--perf-history", nightly, "--perf-baselines", str(tmp_path / "store")]) == 2
         assert str(path) in capsys.readouterr().err

@@ -6,9 +6,8 @@ import pytest
 
 from baselines.record import Conditions, GpuState, Measurement
 from baselines.validity import passing_spoilers, power_capped_share, spoilers
-from perf_tests.selftests.records import conditions, gpu_state, record
+from perf_tests.selftests.records import DECODE, conditions, gpu_state, record
 
-DECODE = "decode-b1-c512-fp16-eager"
 GIB = 2**30
 COUNTED = ("sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake")
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baselines.allowed import Allowed
-from baselines.blind import blind
 from baselines.cards import cards_of
 from baselines.policy import Policy
-from baselines.proposal import Kind, Objection, Proposed, Scale
+from baselines.refresh.blind import blind
+from baselines.refresh.proposal import Kind, Objection, Proposed, Scale
+from baselines.refresh.worse import grown, software_changed, worse
 from baselines.store import differing
 from baselines.suite import Suite, suite_of
-from baselines.worse import grown, software_changed, worse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,19 +9,17 @@ from statistics import geometric_mean, stdev
 from analytic import text
 from baselines.cards import cards_of
 from baselines.interval import t_quantile
+from baselines.markdown import code, escape, table
 from baselines.store import Baseline
 
 # Of the intervals that are shown: of the mean, over sessions.
 CONFIDENCE = 0.95
 
-_HEAD = (
-    "| case | sessions | device old → new | change | wall old → new | drift | note |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
-)
+_HEADERS = ("case", "sessions", "device old → new", "change", "wall old → new", "drift", "note")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Replaced:
     """A case's baseline, stored and to be stored. `comparable` where both are under one
     hard key; `note` is what is said of it, in words."""
 
@@ -39,27 +37,26 @@ class Change:
         return self.new.accepted.change_since(self.old.accepted)
 
 
-def change_table(changes: Sequence[Change]) -> str:
+def change_table(changes: Sequence[Replaced]) -> str:
     """Each time is the geometric mean of the sessions' medians."""
-    return "\n".join([*_HEAD, *map(_row, changes)])
+    return table(_HEADERS, [_row(change) for change in changes], left=(0, len(_HEADERS) - 1))
 
 
-def _row(change: Change) -> str:
+def _row(change: Replaced) -> tuple[str, ...]:
     old, new = change.old, change.new
     cards = len(cards_of(new))
     of_cards = f" ({text.counted(cards, 'card')})" if cards else ""
     device = _arrow(old.device_medians_s if old else (), new.device_medians_s)
     wall = _arrow(old.wall_medians_s if old else (), new.wall_medians_s)
-    cells = (
-        f"`{new.case}`",
+    return (
+        code(new.case),
         f"{len(new.sessions)}{of_cards}",
         device,
         _changed(change),
         wall,
         _drift(new),
-        change.note.replace("|", "\\|"),
+        escape(change.note),
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def _arrow(old: Sequence[float], new: Sequence[float]) -> str:
@@ -77,7 +74,7 @@ def _mean(medians_s: Sequence[float]) -> str:
     return text.plus_minus(mean_s, half_s)
 
 
-def _changed(change: Change) -> str:
+def _changed(change: Replaced) -> str:
     if change.share is None:
         return text.seconds(None)
     metric, share = change.share

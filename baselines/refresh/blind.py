@@ -4,7 +4,7 @@ import math
 
 from analytic import text
 from baselines.policy import Policy
-from baselines.proposal import Kind, Objection, Proposed, Scale
+from baselines.refresh.proposal import Kind, Objection, Proposed, Scale
 from baselines.suite import Stored, Suite, device_yardstick, wall_yardstick
 from baselines.yardstick import Yardstick
 

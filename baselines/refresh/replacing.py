@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analytic import Roofs
-from baselines.acceptance import Assessed, Terms, assess
 from baselines.allowed import Allowed
 from baselines.cards import merged, unmergeable
 from baselines.derived import find_roofs
 from baselines.pinned import pinned
 from baselines.policy import Policy
-from baselines.proposal import Proposed
 from baselines.provenance import stamped
 from baselines.record import Record
-from baselines.refresh_table import Change
+from baselines.refresh.acceptance import Assessed, Terms, assess
+from baselines.refresh.proposal import Proposed
+from baselines.refresh.sessions import ByCase
+from baselines.refresh.table import Replaced
 from baselines.run import run_ceilings
-from baselines.sessions import ByCase
 from baselines.store import Baseline, Store
 from baselines.suite import Stored, suite_of
 
@@ -45,7 +45,7 @@ class Replacing:
         pairs = [(then, self.fresh[case_id]) for case_id, then in old.items() if then is not None]
         return [words for then, now in pairs for words in unmergeable(then, now)]
 
-    def changes(self, old: Old) -> tuple[list[Change], list[str]]:
+    def changes(self, old: Old) -> tuple[list[Replaced], list[str]]:
         """What would be stored, with its provenance, and what is refused of it, in words."""
         roofs = self._roofs()
         proposals = [self._proposed(case_id, then, roofs) for case_id, then in old.items()]
@@ -81,11 +81,11 @@ class Replacing:
             if baseline.hard == like.hard
         ]
 
-    def _change(self, one: Assessed) -> Change:
+    def _change(self, one: Assessed) -> Replaced:
         old = one.proposed.old.baseline if one.proposed.old else None
         reason = self.terms.reason if one.is_worse else None
         notes = [*([f"accepted: {reason}"] if reason else []), *one.notes]
-        return Change(
+        return Replaced(
             path=self.store.path(self.by_case[one.proposed.case.id][0]),
             old=old,
             new=stamped(one.proposed.new, old=old, reason=reason),

@@ -18,7 +18,7 @@ from baselines.yardstick import lent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Footing:
     """`known` is what B's cases are held against, with the suite that is pooled;
     `policies` the rule of each case, for as many processes as measured it; `borrows`
     says that the suite is a store's; `notes` are what is to be known of A."""
@@ -29,9 +29,9 @@ class Terms:
     notes: tuple[str, ...]
 
 
-def terms_of(
+def footing_of(
     a: Sessions | Store, processes: Mapping[str, Sequence[Derived]], *, store: Store, policy: Policy
-) -> Terms:
+) -> Footing:
     """`processes` are B's, by case. Raises FormatError and SpecError."""
     run = [every[0] for every in processes.values()]
     borrows, notes = False, list[str]()
@@ -50,7 +50,7 @@ def terms_of(
         policies[case] = replace(
             policy, rounds=len(every) - 1, min_sessions=1 if few else policy.min_sessions
         )
-    return Terms(known=known, policies=policies, borrows=borrows, notes=tuple(notes))
+    return Footing(known=known, policies=policies, borrows=borrows, notes=tuple(notes))
 
 
 def _taken(a: Sessions, like: Record) -> tuple[Against, list[str]]:

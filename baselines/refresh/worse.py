@@ -13,7 +13,7 @@ from analytic import text
 from baselines.allowed import Allowed, find_allowed
 from baselines.comparison import SOFTWARE, soft_changes
 from baselines.counts import CountChange, count_changes
-from baselines.proposal import Kind, Objection, Proposed, Scale
+from baselines.refresh.proposal import Kind, Objection, Proposed, Scale
 from baselines.suite import Stored, device_yardstick, wall_yardstick
 from baselines.yardstick import Sample, Yardstick
 

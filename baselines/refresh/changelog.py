@@ -7,14 +7,14 @@ from statistics import median
 
 from analytic import SpecError, text
 from baselines.files import read_bytes, write_text
-from baselines.refresh_table import Change
+from baselines.refresh.table import Replaced
 
 UNRELEASED = "## [Unreleased]"
 CHANGED = "### Changed"
 _WIDTH = 116
 
 
-def changelog_line(changes: Sequence[Change], *, dirty: bool) -> str:
+def changelog_line(changes: Sequence[Replaced], *, dirty: bool) -> str:
     """One bullet of Markdown, wrapped."""
     new = changes[0].new
     commits = ", ".join(dict.fromkeys(c.new.sessions[-1].commit for c in changes))
@@ -33,7 +33,7 @@ def changelog_line(changes: Sequence[Change], *, dirty: bool) -> str:
     )
 
 
-def _moved(changes: Sequence[Change]) -> str:
+def _moved(changes: Sequence[Replaced]) -> str:
     """The middle change of device time, else of the wall, of the cases that were compared."""
     compared = [c.share for c in changes if c.share is not None]
     for metric in ("device", "wall"):
