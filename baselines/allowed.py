@@ -1,16 +1,14 @@
 """The changes of counts that someone has declared, so that they are no regression."""
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from analytic import Case
-from baselines.codec import FormatError, from_json
 from baselines.counts import WORDS, CountChange
+from baselines.rows import read_rows
 
 TABLE = Path(__file__).parent / "allowed.toml"
 
@@ -39,28 +37,15 @@ class Allowed:
 
 def read_allowed(path: Path) -> tuple[Allowed, ...]:
     """Every change that a file declares. Raises FormatError that names the file and the row."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FormatError(f"{path}: {error}") from error
-    rows = table.pop("allow", [])
-    if table or not isinstance(rows, list):
-        raise FormatError(f"{path}: [[allow]] tables are needed, and nothing else")
-    return tuple(_allowed(row, f"{path}: allow {i}") for i, row in enumerate(rows, start=1))
+    return read_rows(Allowed, path, name="allow", check=_wrong)
 
 
-def _allowed(row: Any, where: str) -> Allowed:
-    known = {f.name for f in fields(Allowed)}
-    if isinstance(row, dict) and (wrong := sorted(set(row) - known)):
-        raise FormatError(f"{where}: unknown key {wrong[0]!r}; known: {', '.join(sorted(known))}")
-    found = from_json(Allowed, row, where=where)
-    if found.count not in WORDS:
-        raise FormatError(f"{where}: count {found.count!r} is none of {', '.join(WORDS)}")
-    if found.by < 1:
-        raise FormatError(f"{where}: by is {found.by}; a growth of at least 1 a step is needed")
-    if not found.reason.strip():
-        raise FormatError(f"{where}: reason is empty; say why the count may grow")
-    return found
+def _wrong(row: Allowed) -> str:
+    if row.count not in WORDS:
+        return f"count {row.count!r} is none of {', '.join(WORDS)}"
+    if row.by < 1:
+        return f"by is {row.by}; a growth of at least 1 a step is needed"
+    return "" if row.reason.strip() else "reason is empty; say why the count may grow"
 
 
 @cache

@@ -1,16 +1,14 @@
 """From a run's folder and the store to verdicts: the judgement with its files read."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from analytic import SpecError
 from baselines.allowed import Allowed, allowed_changes
 from baselines.codec import FormatError
 from baselines.derived import Derived, derive
 from baselines.expectations import Band, bands
 from baselines.judge import judge
-from baselines.pinned import pinned
+from baselines.pinned import pinned, pinned_alike
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
@@ -148,11 +146,4 @@ def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY)
 def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
     """Every usable baseline of the run's GPUs and models under the run's hard keys."""
     kinds = {(d.record.gpu, d.record.case.model, d.record.hard): d for d in derived}
-    found = []
-    for like in kinds.values():
-        for path, baseline in store.suite(like.record):
-            # One that the run's roofs cannot bound, or none of its own, is another's business.
-            with suppress(SpecError):
-                if baseline.hard == like.record.hard:
-                    found.append(pinned(baseline, path, model=like.record.model, roofs=like.roofs))
-    return found
+    return [one for like in kinds.values() for one in pinned_alike(store, like.record, like.roofs)]

@@ -1,6 +1,7 @@
 """Stored baselines with the regime that each was taken in, for those that were measured and for all."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -8,6 +9,7 @@ from statistics import median
 from analytic import Case, ModelSpec, Roofs, SpecError, case_bound, find_gpu, load_model
 from baselines.codec import FormatError
 from baselines.derived import CPU, regime_of
+from baselines.record import Record
 from baselines.store import Baseline, Store, digest
 from baselines.suite import Stored
 
@@ -35,6 +37,17 @@ def _stored(baseline: Baseline, path: Path, limiter: str) -> Stored:
         host_share = 1 - median(baseline.device_medians_s) / median(baseline.wall_medians_s)
     regime = regime_of(limiter, host_share)
     return Stored(baseline=baseline, place=str(path), digest=digest(path), regime=regime)
+
+
+def pinned_alike(store: Store, record: Record, roofs: Roofs) -> list[Stored]:
+    """Every usable baseline of the record's GPU and model under its hard key. One that the
+    roofs cannot bound is another's business."""
+    found = []
+    for path, baseline in store.suite(record):
+        with suppress(SpecError):
+            if baseline.hard == record.hard:
+                found.append(pinned(baseline, path, model=record.model, roofs=roofs))
+    return found
 
 
 def suites(store: Store) -> Iterator[PinnedSuite]:

@@ -207,8 +207,15 @@ def _store_missing(perf: PerfState, *, passed: bool) -> str:
     from baselines.provenance import stamped
     from baselines.verdict import Status
 
+    assert perf.folder is not None  # noqa: S101 - the caller has opened it
     if not passed:
         return "--perf-update missing: nothing stored, the run did not pass"
+    if perf.folder.info().dirty:
+        return (
+            "--perf-update missing: nothing stored, the tree has local changes; commit them and measure anew"
+        )
+    if perf.folder.disowned:
+        return f"--perf-update missing: nothing stored, {perf.folder.disowned}"
     judged = perf.judge()
     usable = {v.case for v in judged.verdicts if v.status is not Status.INVALID}
     records = [d.record for d in judged.derived if d.record.case.id in usable]

@@ -3,6 +3,7 @@
 run.json            when, from which commit, the plan, what was skipped and why
 records/<case>.json written as each case ends, so a crash keeps the rest
 confirmations/<n>/  what fresh processes measured again of its suspects: a run's folder each
+no-session.txt      why it may never be a baseline, where it is no session
 verdicts.json       the verdicts that were given
 records.csv         one line a case, for spreadsheets
 operators.csv       one line an operator of every case, where kernels were told apart
@@ -20,11 +21,13 @@ from analytic.ceilings_file import NAME as CEILINGS
 from analytic.ceilings_file import as_json
 from baselines import codec
 from baselines.codec import FormatError
+from baselines.files import read_bytes, write_text
 from baselines.names import require_case, require_model
 from baselines.record import SCHEMA, Record, require_not_negative
 from baselines.verdict import Shift, Verdict
 
 CONFIRMATIONS = "confirmations"
+NO_SESSION = "no-session.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,18 @@ class RunFolder:
         read = [_record(p) for p in sorted((self.path / "records").glob("*.json"))]
         order = {p.case.id: i for i, p in enumerate(self.info().planned)}
         return tuple(sorted(read, key=lambda r: order.get(r.case.id, len(order))))
+
+    def disown(self, why: str) -> None:
+        """Says in the folder, and in every copy of it, that it is no session: never a
+        baseline, and no part of any history."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(f"{why}\n", self.path / NO_SESSION)
+
+    @property
+    def disowned(self) -> str:
+        """Why it is no session; empty of one that is."""
+        path = self.path / NO_SESSION
+        return read_bytes(path).decode(errors="replace").strip() if os.path.lexists(path) else ""
 
     def confirmations(self) -> tuple["RunFolder", ...]:
         """The runs in which its suspects were measured again, in their order."""

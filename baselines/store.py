@@ -17,6 +17,9 @@ from baselines.locking import locked
 from baselines.names import require_case
 from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Record, SoftKey, require_times
 
+# As git describes a tree that is not its commit's.
+DIRTY = "-dirty"
+
 DEFAULT_STORE = Path("baselines") / "data"
 
 #: The operator of a kernel, where it is known, and its name.
@@ -134,7 +137,7 @@ def session_of(record: Record) -> Session:
     return Session(
         run=record.run,
         started=record.started,
-        commit=record.commit,
+        commit=f"{record.commit}{DIRTY if record.dirty else ''}",
         soft=record.soft,
         wall_s=record.measurement.wall_s,
         device_s=record.measurement.device_s,

@@ -39,7 +39,7 @@ class Confirming:
         self._free()
         said = folder.path / "output.txt"
         try:
-            folder.path.mkdir(parents=True)
+            folder.disown("a fresh process that measured suspects again")
             with said.open("w", encoding="utf-8") as out:
                 done = subprocess.run(
                     self._command(cases, folder),

@@ -173,8 +173,9 @@ def by_operator(lines: Iterable[str], model: str, layers: int) -> list[Counted]:
 def _provenance() -> Provenance:
     import torch
 
+    from baselines.commit import commit
     from perf_tests.device import CudaDevice
-    from perf_tests.fingerprint import commit, soft_key
+    from perf_tests.fingerprint import soft_key
 
     device = CudaDevice()
     soft = soft_key(device)

@@ -53,9 +53,9 @@ def harness(lane: str | None, pytestconfig: pytest.Config) -> Any:
 
 
 def _open_harness(lane: str | None, config: pytest.Config) -> Any:
+    from baselines.commit import commit
     from perf_tests.checkpoint import checkpoint_source, random_source
     from perf_tests.device import open_device
-    from perf_tests.fingerprint import commit
     from perf_tests.harness import Harness
 
     if name := config.getoption("--perf-checkpoint"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from analytic import Case, Ceilings, GpuSpec, find_precision
 from analytic.text import gib
+from baselines.commit import Commit
 from baselines.record import SCHEMA, Measurement, Record
 from baselines.validity import passing_spoilers
 from perf_tests import plan
@@ -19,7 +20,7 @@ from perf_tests.checkpoint import Source, load
 from perf_tests.device import CudaDevice, Device
 from perf_tests.engines.engine import Engine, EngineError
 from perf_tests.engines.registry import find_engine
-from perf_tests.fingerprint import Commit, hard_key, soft_key
+from perf_tests.fingerprint import hard_key, soft_key
 from perf_tests.gpu_presence import quantiser_problem
 from perf_tests.measuring import MeasuringError, Subject, Timer, measured
 from perf_tests.spent import Spent

@@ -5,12 +5,13 @@ import datetime as dt
 import shlex
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from analytic import SpecError
+from baselines.codec import FormatError
 from baselines.commands import Subparsers
 from baselines.commands.options import add_store
+from baselines.commit import commit
 from baselines.derived import CPU
 from baselines.locking import FolderBusyError
 from baselines.passwords import without_password
@@ -18,10 +19,10 @@ from baselines.refresh.acceptance import Terms
 from baselines.refresh.changelog import add_line, changelog_line, with_line
 from baselines.refresh.errors import RefreshError
 from baselines.refresh.measuring import measure_sessions
-from baselines.refresh.sessions import require_clean
 from baselines.refresh.storing import NotAcceptedError, store_sessions
 from baselines.refresh.table import Replaced, change_table
 from baselines.run import RunFolder
+from baselines.sides import sessions_at
 from baselines.store import Store
 
 
@@ -29,6 +30,8 @@ def add(commands: Subparsers) -> None:
     refresh = commands.add_parser(
         "refresh",
         help="replace baselines by fresh sessions; further arguments go to pytest (default: -m gpu)",
+        description="Measures sessions in fresh processes, or takes earlier runs, and stores them in the place of "
+        "the baselines of their cases; prints old -> new as Markdown, and a line for the CHANGELOG.",
         epilog="Any further argument goes to pytest: -m cpu, -k decode, --perf-model=… (default: -m gpu). "
         "Exit codes: 0 stored, or with --dry-run would be; 1 refused, nothing stored; 2 bad input, nothing "
         "stored (but where it says that only the CHANGELOG was not written).",
@@ -40,7 +43,8 @@ def add(commands: Subparsers) -> None:
         dest="runs",
         nargs="+",
         metavar="RUN",
-        help="take these earlier runs, each from a process of its own, instead of measuring",
+        help="take these earlier runs, each from a process of its own, or a folder of session-* runs, instead "
+        "of measuring",
     )
     add_store(refresh, "the store")
     refresh.add_argument("--dry-run", action="store_true", help="measure, check and print; store nothing")
@@ -73,19 +77,28 @@ def run(options: argparse.Namespace) -> int:
 
 def _refresh(options: argparse.Namespace) -> int:
     terms = _terms(options)
+    # Before anything is measured for it.
     if options.changelog:
-        # Before anything is measured for it.
         with_line(options.changelog, "")
+    if options.perf_baselines.exists() and not options.perf_baselines.is_dir():
+        raise SpecError(f"--perf-baselines {options.perf_baselines}: a file; a folder is needed")
     runs = _runs(options, terms)
     command = without_password(shlex.join(["python", "-m", "baselines", *options.given]))
     try:
         changes = store_sessions(Store(options.perf_baselines), runs, command=command, terms=terms)
     except NotAcceptedError as error:
-        print(change_table(error.changes))
-        print(f"\nNothing was stored. The runs: --from {shlex.join(str(r.path) for r in runs)}")
+        print(f"{change_table(error.changes)}\n\n{_kept(runs)}")
         raise
-    _print(changes, runs, options, terms)
+    except (RefreshError, FormatError, SpecError, OSError):
+        if not options.runs:
+            print(_kept(runs))
+        raise
+    _print(changes, options, terms)
     return 0
+
+
+def _kept(runs: Sequence[RunFolder]) -> str:
+    return f"Nothing was stored. The runs: --from {shlex.join(str(r.path) for r in runs)}"
 
 
 def _terms(options: argparse.Namespace) -> Terms:
@@ -109,19 +122,21 @@ def _runs(options: argparse.Namespace, terms: Terms) -> list[RunFolder]:
     if options.runs:
         if options.pytest:
             raise SpecError(f"--from measures nothing, so {' '.join(options.pytest)} would do nothing")
-        return [RunFolder(Path(run)) for run in options.runs]
+        return [run for path in options.runs for run in sessions_at(Path(path)).runs]
+    if not terms.allow_dirty and commit(Path.cwd()).dirty:
+        raise RefreshError("the tree has local changes; commit them, or --allow-dirty")
     now = dt.datetime.now(dt.UTC)
     folder = Path("runs") / f"refresh-{now:%Y%m%dT%H%M%S}"
-    check = partial(require_clean, allow_dirty=terms.allow_dirty)
-    return measure_sessions(folder, options.pytest, sessions=options.sessions, check=check)
+    return measure_sessions(folder, options.pytest, sessions=options.sessions)
 
 
-def _print(
-    changes: Sequence[Replaced], runs: Sequence[RunFolder], options: argparse.Namespace, terms: Terms
-) -> None:
+def _print(changes: Sequence[Replaced], options: argparse.Namespace, terms: Terms) -> None:
     """The table, the CHANGELOG's line, and what has become of both."""
-    store, dirty = options.perf_baselines, any(run.info().dirty for run in runs)
-    line = changelog_line(changes, dirty=dirty)
+    store = options.perf_baselines
+    if all(c.new is c.old for c in changes):
+        print(f"{change_table(changes)}\n\nThese sessions are stored in {store} already")
+        return
+    line = changelog_line(changes)
     print(f"{change_table(changes)}\n\n{line}\n")
     if terms.reason and not any(c.new.reason for c in changes):
         print("No case is worse than before: the reason was not needed, and is not stored")

@@ -14,7 +14,7 @@ CHANGED = "### Changed"
 _WIDTH = 116
 
 
-def changelog_line(changes: Sequence[Replaced], *, dirty: bool) -> str:
+def changelog_line(changes: Sequence[Replaced]) -> str:
     """One bullet of Markdown, wrapped."""
     new = changes[0].new
     commits = ", ".join(dict.fromkeys(c.new.sessions[-1].commit for c in changes))
@@ -22,7 +22,7 @@ def changelog_line(changes: Sequence[Replaced], *, dirty: bool) -> str:
     sessions = ", ".join(str(n) for n in sorted({len(c.new.sessions) for c in changes}))
     said = (
         f"- Baselines of {new.model} on {new.gpu} ({new.hard.device}): {cases}, {sessions} sessions each, at "
-        f"{commits}{' with local changes' if dirty else ''}; {_moved(changes)}."
+        f"{commits}; {_moved(changes)}."
     )
     reasons = [c.new.reason for c in changes if c.new.reason]
     if reasons:

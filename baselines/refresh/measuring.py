@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from baselines.passwords import without_password
@@ -10,17 +10,10 @@ from baselines.refresh.errors import RefreshError
 from baselines.run import RunFolder
 
 
-def measure_sessions(
-    folder: Path,
-    arguments: Sequence[str],
-    *,
-    sessions: int,
-    check: Callable[[RunFolder], None] = lambda _: None,
-) -> list[RunFolder]:
+def measure_sessions(folder: Path, arguments: Sequence[str], *, sessions: int) -> list[RunFolder]:
     """Runs pytest `sessions` times, each in a fresh process and a folder of its own.
 
-    Raises RefreshError at the first that does not pass, and whatever `check` does of the
-    first: the others would be no better.
+    Raises RefreshError at the first that does not pass: the others would be no better.
     """
     given = arguments if "-m" in arguments else ("-m", "gpu", *arguments)
     runs = []
@@ -33,13 +26,16 @@ def measure_sessions(
         print(f"session {number} of {sessions}: {without_password(' '.join(command))}", flush=True)
         done = subprocess.run(command, check=False)
         if done.returncode != 0:
+            see = f"; see {run.path}" if run.exists() else ""
             raise RefreshError(
-                f"session {number} failed with exit code {done.returncode}: nothing was stored; see {run.path}"
+                f"session {number} failed with exit code {done.returncode}: nothing was stored{see}"
             )
-        if number == 1:
-            check(run)
         runs.append(run)
     return runs
+
+
+# Those of pytest's options of Roofgate that take no value.
+_FLAGS = ("--perf-strict", "--perf-trust-remote-code", "--perf-allow-no-gpu")
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
@@ -48,7 +44,8 @@ def _joined(arguments: Sequence[str]) -> list[str]:
     joined: list[str] = []
     for argument in arguments:
         before = joined[-1] if joined else ""
-        if before.startswith("--perf-") and "=" not in before and not argument.startswith("-"):
+        takes_value = before.startswith("--perf-") and "=" not in before and before not in _FLAGS
+        if takes_value and not argument.startswith("-"):
             joined[-1] = f"{before}={argument}"
         else:
             joined.append(argument)

@@ -7,7 +7,7 @@ from analytic import Roofs
 from baselines.allowed import Allowed
 from baselines.cards import merged, unmergeable
 from baselines.derived import find_roofs
-from baselines.pinned import pinned
+from baselines.pinned import pinned, pinned_alike
 from baselines.policy import Policy
 from baselines.provenance import stamped
 from baselines.record import Record
@@ -49,7 +49,8 @@ class Replacing:
         """What would be stored, with its provenance, and what is refused of it, in words."""
         roofs = self._roofs()
         proposals = [self._proposed(case_id, then, roofs) for case_id, then in old.items()]
-        suite = suite_of(self._suite(roofs))
+        like = next(iter(self.by_case.values()))[0]
+        suite = suite_of(pinned_alike(self.store, like, roofs))
         assessed = assess(proposals, suite, self.policy, allowed=self.allowed)
         refusals = [words for one in assessed for words in one.refusals(self.terms)]
         return [self._change(one) for one in assessed], refusals
@@ -72,21 +73,16 @@ class Replacing:
     def _stored(self, baseline: Baseline, record: Record, roofs: Roofs) -> Stored:
         return pinned(baseline, self.store.path(record), model=record.model, roofs=roofs)
 
-    def _suite(self, roofs: Roofs) -> list[Stored]:
-        """Every readable baseline under the new sessions' hard key."""
-        like = next(iter(self.by_case.values()))[0]
-        return [
-            pinned(baseline, path, model=like.model, roofs=roofs)
-            for path, baseline in self.store.suite(like)
-            if baseline.hard == like.hard
-        ]
-
     def _change(self, one: Assessed) -> Replaced:
         old = one.proposed.old.baseline if one.proposed.old else None
+        path = self.store.path(self.by_case[one.proposed.case.id][0])
+        if old is not None and old.sessions == one.proposed.new.sessions:
+            # As after a kill between two files: who took them, and why, stays as it is.
+            return Replaced(path=path, old=old, new=old, comparable=False, note="unchanged")
         reason = self.terms.reason if one.is_worse else None
         notes = [*([f"accepted: {reason}"] if reason else []), *one.notes]
         return Replaced(
-            path=self.store.path(self.by_case[one.proposed.case.id][0]),
+            path=path,
             old=old,
             new=stamped(one.proposed.new, old=old, reason=reason),
             comparable=one.proposed.before is not None,

@@ -33,10 +33,8 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     if twice := given_twice(runs):
         raise RefreshError(twice)
     for run in runs:
-        if _is_confirmation(run):
-            raise RefreshError(
-                f"{run.path}: a fresh process that measured suspects again, not a session: name whole runs"
-            )
+        if why := _no_session(run):
+            raise RefreshError(f"{run.path}: {why}: no session of a baseline; name whole runs")
         info = run.info()
         if info.exit_status != 0:
             ended = "was cut off" if info.exit_status is None else f"ended with exit code {info.exit_status}"
@@ -57,15 +55,11 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     return by_case
 
 
-def _is_confirmation(run: RunFolder) -> bool:
-    """Whether it measured again what was suspect: a few cases, chosen for being slow."""
-    return run.path.resolve().parent.name == CONFIRMATIONS
-
-
-def require_clean(run: RunFolder, *, allow_dirty: bool) -> None:
-    """Raises RefreshError where the run's tree was not its commit's, unless told."""
-    if run.info().dirty and not allow_dirty:
-        raise RefreshError(_dirty(run.info().id))
+def _no_session(run: RunFolder) -> str:
+    """Why it is none: a few cases, chosen for being slow, or work that was added."""
+    if run.path.resolve().parent.name == CONFIRMATIONS:
+        return "a fresh process that measured suspects again"
+    return run.disowned
 
 
 def _dirty(run_id: str) -> str:
@@ -159,7 +153,7 @@ def _beside(given: set[Path]) -> Iterator[Path]:
 
 
 def _failed(run: RunFolder, measured: set[tuple[str, str, bool, str | None]]) -> str:
-    if not run.exists():
+    if not run.exists() or run.disowned:
         return ""
     info = run.info()
     if info.exit_status in (0, None) or (info.commit, info.dirty) not in {key[1:3] for key in measured}:

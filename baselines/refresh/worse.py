@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from analytic import text
-from baselines.allowed import Allowed, find_allowed
+from baselines.allowed import Allowed, undeclared
 from baselines.comparison import SOFTWARE, soft_changes
 from baselines.counts import CountChange, count_changes
 from baselines.refresh.proposal import Kind, Objection, Proposed, Scale
@@ -96,7 +96,7 @@ def _slower(time: _Time, one: Proposed, before: Stored, scale: Scale) -> Objecti
         f"{one.case.id}: {time.name} {text.seconds(math.exp(now))}, the mean of {text.counted(len(time.now), 'session')}, is "
         f"{text.signed_percent(math.expm1(now - then))} against {text.seconds(math.exp(then))} of the "
         f"{len(time.then)} stored in {before.place}, more than the "
-        f"{text.percent(math.expm1(margin), digits=2)} that chance allows{time.note}; find what made it "
+        f"{text.percent(math.expm1(margin), digits=2)} that chance and the floor allow{time.note}; find what made it "
         f"slower, or, if it is meant: {Kind.WORSE.value}"
     )
     return Objection(kind=Kind.WORSE, text=said)
@@ -113,8 +113,7 @@ def _more_work(one: Proposed, allowed: Sequence[Allowed]) -> list[Objection]:
             text=f"{one.case.id}: the host does more for a step: {change}, under the same software; find out "
             f"why, declare it in baselines/allowed.toml, or, if it is meant: {Kind.WORSE.value}",
         )
-        for change in grown(one)
-        if find_allowed(allowed, gpu=gpu, case=one.case, change=change) is None
+        for change in undeclared(allowed, grown(one), gpu=gpu, case=one.case)
     ]
 
 

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from analytic import Case, case_bound, find_gpu, load_model
+from baselines.commit import Commit
 from baselines.record import Record
 from baselines.run import CONFIRMATIONS
 from perf_tests.checkpoint import random_source
-from perf_tests.fingerprint import Commit
 from perf_tests.harness import Harness
 from perf_tests.measuring import MeasuringError, Timer
 from perf_tests.plan import Plan

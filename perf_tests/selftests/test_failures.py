@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from analytic import Case
+from baselines.commit import Commit
 from baselines.run import RunFolder
 from baselines.verdict import Status
 from perf_tests import gpu_presence, harness, lane
 from perf_tests.checkpoint import random_source
 from perf_tests.device import CpuDevice
 from perf_tests.engines.engine import Engine
-from perf_tests.fingerprint import Commit
 from perf_tests.selftests.records import CPU_CEILINGS
 from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
 

@@ -688,6 +688,27 @@ def test_a_run_that_failed_stores_nothing(fresh: plugin.PerfState) -> None:
     assert len(list(fresh.store.root.rglob("*.json"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("dirty", "why", "said"),
+    [(True, "", "the tree has local changes"), (False, "slowed on purpose by x", "slowed on purpose by x")],
+)
+def test_what_a_refresh_would_refuse_stores_nothing(
+    fresh: plugin.PerfState,
+    dirty: bool,  # noqa: FBT001 - a parameter of the table
+    why: str,
+    said: str,
+) -> None:
+    assert fresh.folder is not None
+    fresh.folder.write_info(replace(fresh.folder.info(), dirty=dirty))
+    if why:
+        fresh.folder.disown(why)
+    session = Session(fresh, update="missing")
+    session.finish()
+
+    assert session.notes[0].startswith(f"--perf-update missing: nothing stored, {said}")
+    assert len(list(fresh.store.root.rglob("*.json"))) == 1
+
+
 def test_an_invalid_measurement_is_not_stored(fresh: plugin.PerfState) -> None:
     verdicts = tuple(replace(v, status=Status.INVALID) for v in fresh.judge().verdicts)
     fresh.judged = replace(fresh.judge(), verdicts=verdicts)

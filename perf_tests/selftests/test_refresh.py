@@ -1,5 +1,6 @@
 """python -m baselines refresh: what becomes a baseline, and all that does not."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ import pytest
 
 from baselines.__main__ import main
 from baselines.codec import FormatError
+from baselines.commands import refresh as refreshing
+from baselines.commit import Commit
 from baselines.record import Record
 from baselines.refresh.errors import RefreshError
 from baselines.refresh.measuring import _joined, measure_sessions
@@ -227,7 +230,7 @@ class TestRefused:
         runs = [session(tmp_path / "a"), RunFolder(tmp_path / "nothing")]
 
         said = self.refused(store, runs, capsys, code=2)
-        assert f"{tmp_path / 'nothing'}: not a run's folder" in said
+        assert f"{tmp_path / 'nothing'}: neither a run's folder" in said
 
     def test_a_damaged_record(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run = session(tmp_path / "a")
@@ -306,6 +309,12 @@ class TestArguments:
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the tree is in which these tests run."""
+    monkeypatch.setattr(refreshing, "commit", lambda _: Commit(hash="abc1234", dirty=False))
 
 
 def forbidden(*_arguments: object, **_options: object) -> None:
@@ -460,18 +469,71 @@ class TestMeasured:
         assert len(stub.commands) == 5
         assert list(tree(tmp_path / "baselines" / "data")) == [f"h100-sxm/mistral-7b-v0.1/{DECODE}.json"]
 
-    def test_a_dirty_tree_is_known_after_the_first(
+    def test_a_dirty_tree_is_known_before_anything_is_measured(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        stub = Pytest(0, 0, 0, dirty=True)
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(subprocess, "run", stub)
+        monkeypatch.setattr(refreshing, "commit", lambda _: Commit(hash="abc1234", dirty=True))
+        monkeypatch.setattr(subprocess, "run", forbidden)
 
         assert main(["refresh", "--sessions", "3", "--perf-baselines", "store"]) == 1
-        assert len(stub.commands) == 1
-        said = "refused: id-session-1: measured with local changes in the tree; commit them"
+        said = "refused: the tree has local changes; commit them, or --allow-dirty"
         assert capsys.readouterr().err.startswith(said)
         assert not (tmp_path / "store").exists()
+
+    def test_a_tree_that_is_changed_meanwhile_is_refused_with_what_was_measured(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(subprocess, "run", Pytest(0, 0, 0, dirty=True))
+
+        assert main(["refresh", "--sessions", "3", "--perf-baselines", "store"]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith("refused: id-session-1: measured with local changes in the tree")
+        assert "Nothing was stored. The runs: --from runs/refresh-" in said.out
+        assert not (tmp_path / "store").exists()
+
+    def test_a_store_that_is_a_file_is_known_before_anything_is_measured(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(subprocess, "run", forbidden)
+        (tmp_path / "store").touch()
+
+        assert main(["refresh", "--perf-baselines", str(tmp_path / "store")]) == 2
+        assert "/store: a file; a folder is needed" in capsys.readouterr().err
+
+    def test_sessions_that_are_stored_already_change_nothing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """As after a kill between two files: who took them and why is not lost."""
+        store, runs = tmp_path / "store", five(tmp_path)
+        assert refresh(store, runs) == 0
+        before = tree(store)
+
+        assert refresh(store, runs, "--accept-regression", "why") == 0
+        assert "These sessions are stored in" in capsys.readouterr().out
+        assert tree(store) == before
+
+    def test_a_folder_of_sessions_is_taken_as_they_are(self, tmp_path: Path) -> None:
+        for i, run in enumerate(five(tmp_path), start=1):
+            run.path.rename(tmp_path / f"session-{i}")
+
+        assert refresh(tmp_path / "store", [tmp_path]) == 0
+        assert [s.run for s in loaded(tmp_path / "store").sessions] == [f"run-{i}" for i in range(5)]
+
+    def test_what_is_no_session_is_refused_wherever_it_is_copied_to(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        again = session(tmp_path / "a" / "confirmations" / "1")
+        again.disown("a fresh process that measured suspects again")
+        copy = shutil.copytree(again.path, tmp_path / "copy")
+
+        assert refresh(tmp_path / "s", [copy]) == 1
+        assert (
+            "a fresh process that measured suspects again: no session of a baseline"
+            in capsys.readouterr().err
+        )
+        assert not (tmp_path / "s").exists()
 
     def test_a_dry_run_measures_too(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -251,7 +251,7 @@ class TestDirty:
         self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert refresh(store, five(tmp_path / "new", change=self.dirtied), "--allow-dirty") == 0
-        assert "at abc1234 with local changes" in " ".join(capsys.readouterr().out.split())
+        assert "at abc1234-dirty" in " ".join(capsys.readouterr().out.split())
         assert "--allow-dirty" in loaded(store).command
 
 
@@ -317,7 +317,7 @@ class TestPicked:
         again = session(tmp_path / "run" / "confirmations" / "1")
 
         said = refused([session(tmp_path / "run"), again])
-        assert f"{again.path}: a fresh process that measured suspects again, not a session" in said
+        assert f"{again.path}: a fresh process that measured suspects again: no session of a baseline" in said
 
     def test_nor_is_one_by_a_link(self, refused: Callable[..., str], tmp_path: Path) -> None:
         again = session(tmp_path / "run" / "confirmations" / "1")
