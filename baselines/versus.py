@@ -46,14 +46,27 @@ class Times:
 class Pair:
     """A case of B beside A. `unjudged` says why its device time is only shown, and what
     would judge it; empty where it was judged, or where nothing is there to judge.
-    `moved` is by operator, where the case is worth explaining."""
+    `in_a`: A holds the case. `device_judged`, `wall_judged` and `counts_judged` say what
+    was held against A's, and could have failed. `moved` is by operator, where the case
+    is worth explaining."""
 
     verdict: Verdict
+    in_a: bool
+    device_judged: bool
+    wall_judged: bool
+    counts_judged: bool
     device: Times
     wall: Times
     counts: tuple[CountChange, ...]
     moved: tuple[Moved, ...]
     unjudged: str
+
+    @property
+    def status(self) -> str:
+        """The verdict's, but that a side is no store, whose cases have a baseline or none."""
+        if self.verdict.status is Status.NO_BASELINE:
+            return "not_judged" if self.in_a else "not_in_a"
+        return self.verdict.status.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,15 @@ class Versus:
         found = [p.verdict.case for p in self.pairs if p.verdict.outcome(strict=strict) is Outcome.FAILS]
         return (*found, *(self.only_a if strict else ()))
 
+    @property
+    def judged(self) -> bool:
+        """Whether anything was. Where there are device times, which gate, counts that are
+        equal say nothing of them."""
+        if any(p.device_judged or p.wall_judged for p in self.pairs):
+            return True
+        timed = any(p.device.a_s is not None and p.device.b_s is not None for p in self.pairs)
+        return not timed and any(p.counts_judged for p in self.pairs)
+
 
 # What is worth explaining: a pass within its noise is not.
 _EXPLAINED = (Status.BELOW_BAND, Status.REGRESSED, Status.SUSPECT, Status.SHIFTED, Status.IMPROVED)
@@ -90,7 +112,7 @@ def compare_sides(
     """`store` lends its suite's spread to an A of too few sessions to know its own.
 
     Raises FormatError and SpecError for what cannot be read, and for sides without a
-    case in common.
+    case in common, or of two GPUs or models.
     """
     processes = _processes(b, confirmations=isinstance(a, Store))
     if not processes:
@@ -101,6 +123,7 @@ def compare_sides(
     if not held & set(processes):
         path = a.root if isinstance(a, Store) else a.path
         raise FormatError(f"{path}: holds none of the {len(processes)} cases of {b.path}")
+    _require_alike(a, b, known.stored, processes)
     verdicts, shift = _judged(
         processes,
         terms,
@@ -116,6 +139,29 @@ def compare_sides(
         shift=shift,
         notes=terms.notes,
     )
+
+
+def _require_alike(
+    a: Sessions | Store,
+    b: Sessions,
+    stored: Mapping[str, Stored],
+    processes: Mapping[str, Sequence[Derived]],
+) -> None:
+    """A case's id says neither its model nor its GPU; two models may have the same shapes."""
+    if isinstance(a, Store):
+        return  # looked up by both names
+    planned = [p.case for run in a.runs for p in run.info().planned]
+    for case, every in processes.items():
+        for one in every:
+            then, model = stored.get(case), one.record.case.model
+            models = {p.model for p in planned if p.id == case} | ({then.baseline.model} if then else set())
+            if other := sorted(models - {model}):
+                raise FormatError(
+                    f"{a.path} is of {', '.join(other)}, {b.path} of {model}: {case} is another"
+                )
+            if then and then.baseline.gpu != one.record.gpu:
+                gpus = f"{a.path} is of {then.baseline.gpu}, {b.path} of {one.record.gpu}"
+                raise FormatError(f"{gpus}: times on two GPUs are not judged")
 
 
 def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
@@ -172,8 +218,13 @@ def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Poli
     then_s = stored.baseline.device_medians_s if stored else ()
     walls_s = stored.baseline.wall_medians_s if stored else ()
     judged_by = one.device.yardstick if one and one.device else None
+    valid = None if verdict.status is Status.INVALID else one
     return Pair(
         verdict=verdict,
+        in_a=stored is not None,
+        device_judged=bool(valid and valid.device),
+        wall_judged=bool(valid and valid.wall and first.record.case.promise.wall),
+        counts_judged=bool(valid and _counted(first, stored)),
         device=Times(
             # Of several cards the sessions of B's own.
             a_s=_mean(then_s) if judged_by is None else exp(judged_by.mean),
@@ -189,6 +240,12 @@ def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Poli
         if one and one.device is None and device_s
         else "",
     )
+
+
+def _counted(derived: Derived, stored: Stored | None) -> bool:
+    """Whether both sides have counts."""
+    then = [s.counts for s in stored.baseline.sessions] if stored else []
+    return derived.record.measurement.counts is not None and bool(then) and None not in then
 
 
 def _mean(times_s: Sequence[float]) -> float | None:

@@ -31,8 +31,8 @@ def add(commands: Subparsers) -> None:
         description="Judges the cases of B against those of A by the gate's own rule. Nothing is measured: "
         "a single run of B decides by itself, of several sessions the first is judged and the others are its "
         "fresh processes. Of one or two sessions of A, how far sessions vary is taken from the store. "
-        "Exit code 1 where B regressed, lies below its band, is impossible or all of it shifted, and where a "
-        "baseline is damaged; 2 for bad input.",
+        "Exit code 1 where B regressed, lies below its band, is impossible or all of it shifted, where a "
+        "baseline is damaged, and where nothing could be judged; 2 for bad input, such as two models or GPUs.",
     )
     compare.add_argument(
         "a",
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(found, options, failing), indent=1))
     else:
         print("\n\n".join(_sections(found, options, failing)))
-    return 1 if failing else 0
+    return 1 if failing or not found.judged else 0
 
 
 def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> Iterator[str]:
@@ -86,14 +86,33 @@ def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]
     for where, cases in (("A", found.only_a), ("B", found.only_b)):
         if cases:
             yield f"Only in {where}: {', '.join(map(code, cases))}"
-    yield f"Refused: {', '.join(map(code, failing))}" if failing else "Nothing of B is refused"
+    yield _end(found, failing)
+
+
+def _end(found: Versus, failing: Sequence[str]) -> str:
+    """How much was judged, and what of it is refused."""
+    pairs = found.pairs
+    judged = [
+        f"{what} judged in {sum(which)} of {text.counted(len(pairs), 'case')}"
+        for what, which in (
+            ("device time", [p.device_judged for p in pairs]),
+            ("counts", [p.counts_judged for p in pairs]),
+            ("wall", [p.wall_judged for p in pairs]),
+        )
+        if what == "device time" or any(which)
+    ]
+    if failing:
+        said = f"Refused: {', '.join(map(code, failing))}"
+    else:
+        said = "Nothing of B is refused" if found.judged else "Nothing could be judged: B is not accepted"
+    return f"{said} ({', '.join(judged)})"
 
 
 def _row(pair: Pair) -> tuple[str, ...]:
     device, wall = pair.device, pair.wall
     return (
         code(pair.verdict.case),
-        str(pair.verdict.status),
+        pair.status,
         text.seconds(device.a_s),
         text.seconds(device.b_s),
         _change(device),
@@ -116,7 +135,7 @@ def _reasons(pair: Pair) -> str:
     if not told:
         return ""
     lines = "\n".join(f"- {escape(one)}" for one in told)
-    return f"{code(pair.verdict.case)}: {pair.verdict.status}\n\n{lines}"
+    return f"{code(pair.verdict.case)}: {pair.status}\n\n{lines}"
 
 
 def _as_json(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> dict[str, Any]:
@@ -135,7 +154,8 @@ def _as_json(found: Versus, options: argparse.Namespace, failing: Sequence[str])
 def _pair_json(pair: Pair) -> dict[str, Any]:
     return {
         "case": pair.verdict.case,
-        "status": pair.verdict.status.value,
+        "status": pair.status,
+        "judged": {"device": pair.device_judged, "counts": pair.counts_judged, "wall": pair.wall_judged},
         "reasons": list(pair.verdict.reasons),
         "unjudged": pair.unjudged or None,
         "device": _times_json(pair.device),
