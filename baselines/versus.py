@@ -20,7 +20,7 @@ from baselines.expectations import Band, bands
 from baselines.judge import judge
 from baselines.judging import confirmed, derive_run
 from baselines.policy import POLICY, Policy
-from baselines.sides import Sessions
+from baselines.sides import Sessions, Side, require_alike, side_of_a, side_of_b
 from baselines.store import Store
 from baselines.suite import Stored, suite_of
 from baselines.terms import Terms, terms_of
@@ -44,13 +44,16 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A case of B beside A. `unjudged` says why its device time is only shown, and what
+    """A case of B beside A, whose sessions lie at `place`; `processes` of B measured it.
+    `unjudged` says why its device time is only shown, and what
     would judge it; empty where it was judged, or where nothing is there to judge.
     `in_a`: A holds the case. `device_judged`, `wall_judged` and `counts_judged` say what
     was held against A's, and could have failed. `moved` is by operator, where the case
     is worth explaining."""
 
     verdict: Verdict
+    place: str
+    processes: int
     in_a: bool
     device_judged: bool
     wall_judged: bool
@@ -74,6 +77,8 @@ class Versus:
     """`only_a` and `only_b` are cases that the other side has not; `notes` what is to be
     known of the comparison as a whole."""
 
+    a: Side
+    b: Side
     pairs: tuple[Pair, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
@@ -123,7 +128,7 @@ def compare_sides(
     if not held & set(processes):
         path = a.root if isinstance(a, Store) else a.path
         raise FormatError(f"{path}: holds none of the {len(processes)} cases of {b.path}")
-    _require_alike(a, b, known.stored, processes)
+    require_alike(a, b, known.stored, processes)
     verdicts, shift = _judged(
         processes,
         terms,
@@ -133,35 +138,14 @@ def compare_sides(
     # A store has more baselines than a run has cases; in memory there are A's alone.
     stored = {s.baseline.case for s in known.suite} if isinstance(a, Store) else set()
     return Versus(
+        a=side_of_a(a, known.stored, like=next(iter(processes.values()))[0]),
+        b=side_of_b(b, processes),
         pairs=tuple(_pair(verdicts[case], processes[case], terms, policy) for case in processes),
         only_a=tuple(sorted((held | stored) - set(processes))),
         only_b=tuple(case for case in processes if case not in held),
         shift=shift,
         notes=terms.notes,
     )
-
-
-def _require_alike(
-    a: Sessions | Store,
-    b: Sessions,
-    stored: Mapping[str, Stored],
-    processes: Mapping[str, Sequence[Derived]],
-) -> None:
-    """A case's id says neither its model nor its GPU; two models may have the same shapes."""
-    if isinstance(a, Store):
-        return  # looked up by both names
-    planned = [p.case for run in a.runs for p in run.info().planned]
-    for case, every in processes.items():
-        for one in every:
-            then, model = stored.get(case), one.record.case.model
-            models = {p.model for p in planned if p.id == case} | ({then.baseline.model} if then else set())
-            if other := sorted(models - {model}):
-                raise FormatError(
-                    f"{a.path} is of {', '.join(other)}, {b.path} of {model}: {case} is another"
-                )
-            if then and then.baseline.gpu != one.record.gpu:
-                gpus = f"{a.path} is of {then.baseline.gpu}, {b.path} of {one.record.gpu}"
-                raise FormatError(f"{gpus}: times on two GPUs are not judged")
 
 
 def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
@@ -221,6 +205,8 @@ def _pair(verdict: Verdict, every: Sequence[Derived], terms: Terms, policy: Poli
     valid = None if verdict.status is Status.INVALID else one
     return Pair(
         verdict=verdict,
+        place=stored.place if stored else "",
+        processes=len(every),
         in_a=stored is not None,
         device_judged=bool(valid and valid.device),
         wall_judged=bool(valid and valid.wall and first.record.case.promise.wall),

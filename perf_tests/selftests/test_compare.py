@@ -375,11 +375,64 @@ class TestCommand:
         assert f"`{DECODE}`: regressed\n\n- device time 8.160 ms: +2.00 % against 8.000 ms" in out
         assert out.endswith(f"Refused: `{DECODE}` (device time judged in 1 of 1 case)\n")
 
+    def test_counts_are_one_line_after_the_time_and_what_is_common_stands_once(
+        self, tmp_path: Path, capsys: Capture
+    ) -> None:
+        a = sessions(tmp_path / "a", cases=DECODES[:2], counts=LAUNCHES)
+        more = Counts(launches=1002, python_calls=5010)
+        b = a_run(tmp_path / "b", 1.02, cases=DECODES[:2], counts=more)
+
+        assert compared(a, b) == 1
+        out = capsys.readouterr().out
+        for case in DECODES[:2]:
+            block = out.split(f"`{case}`: regressed\n\n")[1].split("\n\n")[0].splitlines()
+            assert block[0].startswith("- device time 8.160 ms: +2.00 % against 8.000 ms, ")
+            assert block[1].startswith(
+                "- the host does more for a step: launches 1,000 -> 1,002, Python calls 5,000 -> 5,010"
+            )
+        assert out.count(str(a)) == 1
+        assert out.count("python -m baselines refresh") == 1
+        assert out.count("baselines/allowed.toml") == 1
+
+    def test_the_head_says_what_the_sides_are(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        assert compared(a, a_run(tmp_path / "b")) == 0
+        assert capsys.readouterr().out.splitlines()[:2] == [
+            f"- A: {MODEL} on h100-sxm, 1 card, commit abc1234, driver 580.159, 5 runs in {a}",
+            f"- B: {MODEL} on h100-sxm, 1 card, commit abc1234, driver 580.159, 1 run in {tmp_path / 'b'}",
+        ]
+        store = a_store(tmp_path / "store")
+        assert compared(store.root, a_run(tmp_path / "c"), "--json") == 0
+        first, second = json.loads(capsys.readouterr().out)["sides"]
+        assert (first["runs"], first["commits"], second["runs"]) == (5, ["abc1234"], 1)
+
+    def test_no_two_columns_have_one_name(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        assert compared(a, a_run(tmp_path / "b")) == 0
+        (header,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| case"))
+        names = [cell.strip() for cell in header.strip("|").split("|")]
+
+        assert len(set(names)) == len(names)
+
+    def test_a_row_of_several_processes_says_so(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        said = "B's times are means of up to 3 processes; what is said of a case is of the first, session-1"
+
+        assert compared(a, sessions(tmp_path / "b", (1.0, 1.0, 1.0))) == 0
+        assert said in capsys.readouterr().out
+        assert compared(a, a_run(tmp_path / "c")) == 0
+        assert "processes" not in capsys.readouterr().out
+
+    def test_what_is_not_judged_says_why_once(self, tmp_path: Path, capsys: Capture) -> None:
+        a, b = (a_run(tmp_path / name, cases=DECODES[:2]) for name in "ab")
+
+        assert compared(a, b) == 1
+        out = capsys.readouterr().out
+        assert out.count("All: device time is shown, not judged: 1 session in ") == 1
+        assert "sessions needed to judge" not in out
+
     def test_a_plain_pass_needs_no_reasons(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
         assert compared(a, a_run(tmp_path / "b")) == 0
         out = capsys.readouterr().out
 
-        assert "\n- " not in out
+        assert "\n- " not in out.split("\n\n", 1)[1]
         assert out.endswith("Nothing of B is refused (device time judged in 1 of 1 case)\n")
 
     def test_json_holds_the_same(self, a: Path, none: Store, tmp_path: Path, capsys: Capture) -> None:
