@@ -174,6 +174,7 @@ def _as_json(found: Versus, options: argparse.Namespace, failing: Sequence[str])
         "only_b": list(found.only_b),
         "shift": to_json(found.shift),
         "notes": list(found.notes),
+        "judged": found.judged,
         "refused": list(failing),
     }
 

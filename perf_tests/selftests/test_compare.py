@@ -246,6 +246,13 @@ class TestNothingJudged:
         assert compared(a, b) == 1
         end = capsys.readouterr().out.splitlines()[-1]
         assert end == "Nothing could be judged: B is not accepted (device time judged in 0 of 1 case)"
+        assert compared(a, b, "--json") == 1
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["judged"], answer["refused"], answer["cases"][0]["status"]) == (
+            False,
+            [],
+            "not_judged",
+        )
 
     def test_equal_counts_say_nothing_of_the_time(self, tmp_path: Path, capsys: Capture) -> None:
         a, b = (a_run(tmp_path / name, counts=LAUNCHES) for name in "ab")

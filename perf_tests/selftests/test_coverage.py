@@ -222,13 +222,14 @@ TABLE_MODEL = lane_cases("gpu")[0].model
 def end(place: Place, tmp_path: Path) -> Callable[..., list[str]]:
     """The notes of a run that measured the first case of the table, with a store of `kept`."""
 
-    def run(*options: str, kept: Iterable[str], not_run: str | None = None) -> list[str]:
+    def run(*options: str, kept: Iterable[str], not_run: str | None = None, lane: str = "gpu") -> list[str]:
         store = Store(tmp_path / "store")
         for case_id in kept:
             keep(store, case_id, model=TABLE_MODEL)
         # An orphan, and gaps, of a GPU that this run says nothing of.
         keep(store, "decode-b3-c512-fp32-eager", gpu="t4", model=TABLE_MODEL)
-        measured = record(IN_TABLE[0], model=TABLE_MODEL)
+        case = lane_cases(lane)[0]
+        measured = record(case.id, model=case.model, gpu="cpu" if lane == "cpu" else "h100-sxm")
         folder = run_folder(tmp_path / "run", [measured], not_run={not_run: "no room"} if not_run else None)
         done = place.pytest(
             *place.without_torch(),
@@ -265,6 +266,15 @@ class TestEndOfARun:
         assert said == (
             f"roofgate: no baseline of {TABLE_MODEL} on h100-sxm is stored: "
             "python -m baselines refresh --sessions 5 -m gpu stores them"
+        )
+
+    def test_so_does_the_cpu_lane_of_a_fresh_checkout(self, end: Callable[..., list[str]]) -> None:
+        """Git ignores a CPU's baselines."""
+        (said,) = end(kept=[], lane="cpu")
+
+        assert said == (
+            f"roofgate: no baseline of {lane_cases('cpu')[0].model} on cpu is stored: "
+            "python -m baselines refresh --sessions 5 -m cpu stores them"
         )
 
     def test_a_store_that_fits_its_tables_needs_no_word(self, end: Callable[..., list[str]]) -> None:
