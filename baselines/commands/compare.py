@@ -80,7 +80,7 @@ def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]
     yield f"- A: {_side(found.a)}\n- B: {_side(found.b)}"
     yield table(_HEADERS, [_row(pair) for pair in found.pairs], left=_LEFT)
     if (most := max(pair.processes for pair in found.pairs)) > 1:
-        first = escape(str(sessions_at(options.b).runs[0].path.name))
+        first = escape(sessions_at(options.b).runs[0].path.resolve().name)
         yield f"B's times are means of up to {most} processes; what is said of a case is of the first, {first}"
     yield from map(escape, found.notes)
     if found.shift:
