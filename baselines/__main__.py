@@ -1,6 +1,7 @@
 """python -m baselines COMMAND: the store of baselines at the command line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,20 +10,36 @@ from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.commands import COMMANDS
 
+# As a shell says of a program that SIGINT or SIGPIPE ended: neither judged anything.
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Exit code: 0 done, 1 refused or found worse, 2 bad input."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    """Runs a command. Exit code: 0 done, 1 refused or found worse, 2 bad input, 130 by
+    Ctrl-C, 141 where nobody reads the answer to its end."""
+    try:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        # What is left in the buffer would raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (FormatError, SpecError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _run(given: list[str]) -> int:
     parser = _parser(given[:1])
     options, further = parser.parse_known_args(given)
     if further and not getattr(options, "takes_pytest", False):
         parser.error(f"unknown: {' '.join(further)}")
     options.given, options.pytest = given, further
-    try:
-        return int(options.run(options))
-    except (FormatError, SpecError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return int(options.run(options))
 
 
 def _parser(first: Sequence[str]) -> argparse.ArgumentParser:

@@ -2,15 +2,16 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import fmean, geometric_mean, stdev
 
-from analytic import Case, Phase, Promise, text
+from analytic import Case, Phase, Promise
 from baselines.cards import cards_of
 from baselines.pinned import PinnedSuite
 from baselines.policy import Policy
-from baselines.store import Baseline, differing
+from baselines.store import Accepted, Baseline, differing
 from baselines.suite import Stored, Suite, device_yardstick, suite_of, wall_yardstick
 from baselines.yardstick import Mode, Yardstick
 
@@ -20,22 +21,41 @@ Promises = Mapping[str, Promise]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One time of a baseline: its geometric mean over sessions in seconds, and as shares
-    its coefficient of variation between them, the least slowdown that would be seen, what
-    is promised to be seen, and the drift since the anchor; None where it is not known."""
+    its coefficient of variation between them, the least slowdown that would be seen, and
+    what is promised to be seen; None where it is not known."""
 
     mean_s: float
     cv: float | None
     sees: float | None
     promised: float | None
-    drift: float | None
+
+    @property
+    def blind(self) -> bool:
+        """Whether the sessions cannot keep the promise."""
+        return self.promised is not None and (self.sees or 0.0) > self.promised
+
+
+class Lack(StrEnum):
+    """What keeps a baseline from telling all that it could, or is to be known of it."""
+
+    SESSIONS = "too few sessions to judge"
+    DEVICE_SESSIONS = "device times of too few sessions to judge"
+    WALL = "a wall that is not known well enough to judge"
+    COUNTS = "no counts"
+    KERNELS = "no kernels"
+    DEVICE_SIGHT = "device time that cannot see what is promised"
+    WALL_SIGHT = "a wall that cannot see what is promised"
+    CREEP = "slower than what was accepted first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One baseline. `age_days` is since it was written, None where that is no date;
-    `pool` names the cases that its spread is pooled with; `device` is None where no
-    session has a device time; `modes` are those of a bimodal wall; `notes` what is
-    lacking or odd, in words."""
+    """One baseline. `age_days` is since its newest session started, None where no
+    session's start is a date; `drift` is by what share the time that gates, which
+    `drift_of` names, has grown since the anchor; `pool` names the cases that its spread
+    is pooled with; `device` is None where no session has a device time; `modes` are those
+    of a bimodal wall; `odd` the fields of the hard key that most others have otherwise,
+    each with both values."""
 
     case: str
     place: str
@@ -46,13 +66,16 @@ class Held:
     commit: str
     by: str | None
     reason: str | None
-    anchor: str | None
+    anchor: Accepted | None
+    drift: float | None
+    drift_of: str | None
     regime: str
     pool: str
     device: Metric | None
     wall: Metric
     modes: tuple[Mode, ...]
-    notes: tuple[str, ...]
+    lacks: tuple[Lack, ...]
+    odd: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,30 +116,38 @@ def _held(
     baseline, suite = one.baseline, suite_of(alike)
     device, wall = _yardsticks(one, suite, policy, promise)
     sees = [None if y is None else y.sees(policy, tests=len(alike)) for y in (device, wall)]
-    drifts = _drifts(baseline)
-    on_device = _metric(baseline.device_medians_s, sees=sees[0], promised=promise.device, drift=drifts[0])
-    on_wall = _metric(baseline.wall_medians_s, sees=sees[1], promised=promise.wall, drift=drifts[1])
+    on_device = _metric(baseline.device_medians_s, sees=sees[0], promised=promise.device)
+    on_wall = _metric(baseline.wall_medians_s, sees=sees[1], promised=promise.wall)
     assert on_wall is not None  # noqa: S101 - every session has a wall
-    lacks = [*_lacks(baseline, device, wall, policy), *_blind(on_device, on_wall)]
-    if odd:
-        lacks.append(f"hard key of its own: {'; '.join(odd)}")
+    anchor = baseline.anchor
+    drift_of, drift = (None, None) if anchor is None else baseline.accepted.change_since(anchor)
+    sight = ((on_device, Lack.DEVICE_SIGHT), (on_wall, Lack.WALL_SIGHT))
+    # Refreshes of little each add up. Only of device time, which repeats.
+    creeps = drift_of == "device" and drift is not None and drift > policy.min_effect
     return Held(
         case=baseline.case,
         place=one.place,
         sessions=len(baseline.sessions),
         cards=len(cards_of(baseline)),
         written=baseline.written,
-        age_days=_age_days(baseline.written, now),
+        age_days=_age_days(baseline, now),
         commit=baseline.sessions[-1].commit,
         by=baseline.by,
         reason=baseline.reason,
-        anchor=baseline.anchor.written if baseline.anchor else None,
+        anchor=anchor,
+        drift=drift,
+        drift_of=drift_of,
         regime=one.regime,
         pool="power cap" if one.capped else "steady",
         device=on_device,
         wall=on_wall,
         modes=wall.modes if wall else (),
-        notes=(*lacks, *_creep(on_device, baseline, policy)),
+        lacks=(
+            *_lacks(baseline, device, wall, policy),
+            *(lack for metric, lack in sight if metric is not None and metric.blind),
+            *((Lack.CREEP,) if creeps else ()),
+        ),
+        odd=tuple(odd),
     )
 
 
@@ -129,70 +160,40 @@ def _yardsticks(
     return device, wall_yardstick(one, suite, policy, promise=promise)
 
 
-def _metric(
-    medians_s: Sequence[float], *, sees: float | None, promised: float | None, drift: float | None
-) -> Metric | None:
+def _metric(medians_s: Sequence[float], *, sees: float | None, promised: float | None) -> Metric | None:
     if not medians_s:
         return None
     cv = stdev(medians_s) / fmean(medians_s) if len(medians_s) > 1 else None
-    return Metric(mean_s=geometric_mean(medians_s), cv=cv, sees=sees, promised=promised, drift=drift)
+    return Metric(mean_s=geometric_mean(medians_s), cv=cv, sees=sees, promised=promised)
 
 
-def _drifts(baseline: Baseline) -> tuple[float | None, float | None]:
-    """Since the anchor, of device time and wall; None where nobody knows an earlier one."""
-    anchor, own = baseline.anchor, baseline.accepted
-    if anchor is None or anchor.written == baseline.written:
-        return None, None
-    known = own.device_s is not None and anchor.device_s is not None
-    device = own.device_s / anchor.device_s - 1 if known else None  # type: ignore[operator]
-    return device, own.wall_s / anchor.wall_s - 1
-
-
-def _lacks(baseline: Baseline, device: Yardstick | None, wall: Yardstick | None, policy: Policy) -> list[str]:
-    """What keeps a baseline from judging all that it could."""
-    found = []
-    sessions = len(baseline.sessions)
-    if sessions < policy.min_sessions:
-        found.append(f"too few to judge: {sessions} of {policy.min_sessions} sessions")
+def _lacks(
+    baseline: Baseline, device: Yardstick | None, wall: Yardstick | None, policy: Policy
+) -> Iterator[Lack]:
+    """What older schemas did not keep is lacking too: without it less is compared and
+    explained. generate() is never counted, and a CPU has no kernels."""
+    if len(baseline.sessions) < policy.min_sessions:
+        yield Lack.SESSIONS
     elif device is None and baseline.device_medians_s:
-        found.append("device time of too few sessions to judge")
+        yield Lack.DEVICE_SESSIONS
     elif wall is None:
-        found.append("wall not known well enough to judge")
-    if lacking := _uncounted(baseline):
-        found.append(f"no {' and no '.join(lacking)}: a refresh takes them")
-    return found
-
-
-def _uncounted(baseline: Baseline) -> list[str]:
-    """What older schemas did not keep, and without which less is compared and explained.
-    generate() is never counted, and a CPU has no kernels."""
+        yield Lack.WALL
     counted = all(s.counts is not None for s in baseline.sessions)
-    generates = Case.parse(baseline.case, model=baseline.model).phase is Phase.GENERATE
-    found = [] if counted or generates else ["counts"]
-    return found if baseline.kernels or not baseline.device_medians_s else [*found, "kernels"]
+    if not counted and Case.parse(baseline.case, model=baseline.model).phase is not Phase.GENERATE:
+        yield Lack.COUNTS
+    if not baseline.kernels and baseline.device_medians_s:
+        yield Lack.KERNELS
 
 
-def _blind(device: Metric | None, wall: Metric | None) -> list[str]:
-    """Promises that the sessions cannot keep."""
-    return [
-        f"{name}: more or calmer sessions are needed to see {text.percent(metric.promised)}"
-        for name, metric in (("device time", device), ("wall", wall))
-        if metric is not None and metric.promised is not None and (metric.sees or 0.0) > metric.promised
-    ]
+def _age_days(baseline: Baseline, now: dt.datetime) -> float | None:
+    """A refresh from earlier runs is as old as these."""
+    started = [when for session in baseline.sessions if (when := _moment(session.started))]
+    return (now - max(started)) / dt.timedelta(days=1) if started else None
 
 
-def _creep(device: Metric | None, baseline: Baseline, policy: Policy) -> list[str]:
-    """Of device time, which gates: refreshes of little each add up against the anchor."""
-    drift = device.drift if device else None
-    if drift is None or drift <= policy.min_effect or baseline.anchor is None:
-        return []
-    return [f"slower than what was accepted first (commit {baseline.anchor.commit})"]
-
-
-def _age_days(written: str, now: dt.datetime) -> float | None:
+def _moment(text: str) -> dt.datetime | None:
     try:
-        when = dt.datetime.fromisoformat(written)
+        when = dt.datetime.fromisoformat(text)
     except ValueError:
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-    return (now - when) / dt.timedelta(days=1)
+    return when if when.tzinfo else when.replace(tzinfo=dt.UTC)

@@ -3,7 +3,22 @@
 import re
 from collections.abc import Sequence
 
-_SPECIAL = re.compile(r"[\\|`*<\[~]|(?<!\w)_|_(?!\w)")
+# What Markdown, as GitHub reads it, would take for markup, and nothing else: a path or a
+# finding is also read on a terminal. A sign between spaces opens and closes nothing.
+_SPECIAL = re.compile(
+    r"""
+    \|                              # ends a cell
+    | `                             # code
+    | \\(?=[!-/:-@\[-`{-~]|$)       # an escape of what follows, here or behind the text
+    | (?<!\s)[*~] | [*~](?!\s)      # emphasis, struck through
+    | (?<![^\W_])_ | _(?![^\W_])    # emphasis; not within a word
+    | <(?=[A-Za-z/!?])              # a tag, a link
+    | \[(?=.*\][(\[:]) | \[(?=\^)   # a link, a footnote
+    | ^\[(?=[ xX]\])                # a box to tick
+    | &(?=\#?\w+;)                  # a character's name
+    """,
+    re.VERBOSE,
+)
 
 
 def escape(text: str) -> str:

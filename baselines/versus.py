@@ -21,7 +21,7 @@ from baselines.footing import Footing, footing_of
 from baselines.judge import judge
 from baselines.judging import confirmed, derive_run
 from baselines.policy import POLICY
-from baselines.sides import Sessions
+from baselines.sides import Sessions, Side, require_alike, side_of_a, side_of_b
 from baselines.store import Store
 from baselines.suite import Stored, suite_of
 from baselines.validity import spoilers
@@ -44,16 +44,32 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A case of B beside A. `unjudged` says why its device time is only shown, and what
+    """A case of B beside A, whose sessions lie at `place`; `processes` of B measured it.
+    `unjudged` says why its device time is only shown, and what
     would judge it; empty where it was judged, or where nothing is there to judge.
-    `moved` is by operator, where the case is worth explaining."""
+    `in_a`: A holds the case. `device_judged`, `wall_judged` and `counts_judged` say what
+    was held against A's, and could have failed. `moved` is by operator, where the case
+    is worth explaining."""
 
     verdict: Verdict
+    place: str
+    processes: int
+    in_a: bool
+    device_judged: bool
+    wall_judged: bool
+    counts_judged: bool
     device: Times
     wall: Times
     counts: tuple[CountChange, ...]
     moved: tuple[Moved, ...]
     unjudged: str
+
+    @property
+    def status(self) -> str:
+        """The verdict's, but that a side is no store, whose cases have a baseline or none."""
+        if self.verdict.status is Status.NO_BASELINE:
+            return "not_judged" if self.in_a else "not_in_a"
+        return self.verdict.status.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +77,8 @@ class Versus:
     """`only_a` and `only_b` are cases that the other side has not; `notes` what is to be
     known of the comparison as a whole."""
 
+    a: Side
+    b: Side
     pairs: tuple[Pair, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
@@ -73,6 +91,15 @@ class Versus:
         found = [p.verdict.case for p in self.pairs if p.verdict.outcome(strict=strict) is Outcome.FAILS]
         return (*found, *(self.only_a if strict else ()))
 
+    @property
+    def judged(self) -> bool:
+        """Whether anything was. Where there are device times, which gate, counts that are
+        equal say nothing of them."""
+        if any(p.device_judged or p.wall_judged for p in self.pairs):
+            return True
+        timed = any(p.device.a_s is not None and p.device.b_s is not None for p in self.pairs)
+        return not timed and any(p.counts_judged for p in self.pairs)
+
 
 # What is worth explaining: a pass within its noise is not. Fewer than a report explains
 # (reports/moved.py): here A stands for history alone, and what is impossible, invalid or
@@ -84,7 +111,7 @@ def compare_sides(a: Sessions | Store, b: Sessions, *, store: Store) -> Versus:
     """`store` lends its suite's spread to an A of too few sessions to know its own.
 
     Raises FormatError and SpecError for what cannot be read, and for sides without a
-    case in common.
+    case in common, or of two GPUs or models.
     """
     processes = _processes(b, confirmations=isinstance(a, Store))
     if not processes:
@@ -95,10 +122,13 @@ def compare_sides(a: Sessions | Store, b: Sessions, *, store: Store) -> Versus:
     if not held & set(processes):
         path = a.root if isinstance(a, Store) else a.path
         raise FormatError(f"{path}: holds none of the {len(processes)} cases of {b.path}")
+    require_alike(a, b, known.stored, processes)
     verdicts, shift = _judged(processes, footing)
     # A store has more baselines than a run has cases; in memory there are A's alone.
     stored = {s.baseline.case for s in known.suite} if isinstance(a, Store) else set()
     return Versus(
+        a=side_of_a(a, known.stored, like=next(iter(processes.values()))[0]),
+        b=side_of_b(b, processes),
         pairs=tuple(_pair(verdicts[case], processes[case], footing) for case in processes),
         only_a=tuple(sorted((held | stored) - set(processes))),
         only_b=tuple(case for case in processes if case not in held),
@@ -157,8 +187,15 @@ def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
     then_s = stored.baseline.device_medians_s if stored else ()
     walls_s = stored.baseline.wall_medians_s if stored else ()
     judged_by = one.device.yardstick if one and one.device else None
+    valid = None if verdict.status is Status.INVALID else one
     return Pair(
         verdict=verdict,
+        place=stored.place if stored else "",
+        processes=len(every),
+        in_a=stored is not None,
+        device_judged=bool(valid and valid.device),
+        wall_judged=bool(valid and valid.wall and first.record.case.promise.wall),
+        counts_judged=bool(valid and _counted(first, stored)),
         device=Times(
             # Of several cards the sessions of B's own.
             a_s=_mean(then_s) if judged_by is None else exp(judged_by.mean),
@@ -174,6 +211,12 @@ def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
         if one and one.device is None and device_s
         else "",
     )
+
+
+def _counted(derived: Derived, stored: Stored | None) -> bool:
+    """Whether both sides have counts."""
+    then = [s.counts for s in stored.baseline.sessions] if stored else []
+    return derived.record.measurement.counts is not None and bool(then) and None not in then
 
 
 def _mean(times_s: Sequence[float]) -> float | None:

@@ -41,9 +41,13 @@ def _notes(config: pytest.Config, perf: PerfState) -> Iterator[str]:
         return
     not_run = _not_run(perf)
     plan = [replace(p, not_run=not_run.get((p.lane, p.case.id))) for p in planned(config)]
-    found = coverage(perf.store, [*plan, *_on_request()])
+    found = coverage(perf.store, [*plan, *_on_request()], gpus={place.parent.name for place in places})
     for place in places:
-        yield from _said(found.within(place), lane=CPU if place.parent.name == CPU else "gpu")
+        lane = CPU if place.parent.name == CPU else "gpu"
+        if any(place.glob("*.json")):
+            yield from _said(found.within(place), lane=lane)
+        elif found.within(place).gaps:
+            yield f"no baseline of {place.name} on {place.parent.name} is stored: {_refresh(lane)} stores them"
 
 
 def _on_request() -> Iterator[Planned]:
@@ -74,8 +78,11 @@ def _said(found: Coverage, *, lane: str) -> Iterator[str]:
         )
     if found.gaps:
         whose = text.counted(len(found.gaps), "case has", "cases have")
-        store = f"python -m baselines refresh --sessions 5 -m {lane} stores them all"
-        yield f"{whose} no baseline: {_named(found.gaps)}; {store}"
+        yield f"{whose} no baseline: {_named(found.gaps)}; {_refresh(lane)} stores them all"
+
+
+def _refresh(lane: str) -> str:
+    return f"python -m baselines refresh --sessions 5 -m {lane}"
 
 
 def _named(paths: Sequence[Path]) -> str:

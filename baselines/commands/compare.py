@@ -9,18 +9,19 @@ from typing import Any
 from analytic import text
 from baselines.codec import to_json
 from baselines.commands import Subparsers
+from baselines.commands.compare_reasons import if_meant, in_short
 from baselines.commands.options import add_store
 from baselines.counts import CountChange
 from baselines.markdown import code, escape, table
 from baselines.moved_table import moved_table
-from baselines.sides import sessions_at, side_at
+from baselines.sides import Side, sessions_at, side_at
 from baselines.store import Store
 from baselines.verdict import Status
 from baselines.versus import Pair, Times, Versus, compare_sides
 
 _HEADERS = (
-    *("case", "status", "device A", "device B", "change", "seen from"),
-    *("wall A", "wall B", "change", "counts that changed"),
+    *("case", "status", "device A", "device B", "device change", "seen from"),
+    *("wall A", "wall B", "wall change", "counts that changed"),
 )
 _LEFT = (0, 1, 9)
 
@@ -31,9 +32,11 @@ def add(commands: Subparsers) -> None:
         help="judge B against A, from records alone: two runs, or a run and a store",
         description="Judges the cases of B against those of A by the gate's own rule. Nothing is measured: "
         "a single run of B decides by itself, of several sessions the first is judged and the others are its "
-        "fresh processes. Of one or two sessions of A, how far sessions vary is taken from the store. "
-        "Exit code 1 where B regressed, lies below its band, is impossible or all of it shifted, and where a "
-        "baseline is damaged; 2 for bad input.",
+        "fresh processes. Of one or two sessions of A, how far sessions vary is taken from the store. Times are "
+        "geometric means over all processes; 'seen from' is the least slowdown of device time that nine nights "
+        "in ten would claim, a dash where none would be. "
+        "Exit code 1 where B regressed, lies below its band, is impossible or all of it shifted, where a "
+        "baseline is damaged, and where nothing could be judged; 2 for bad input, such as two models or GPUs.",
     )
     compare.add_argument(
         "a",
@@ -66,30 +69,63 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(found, options, failing), indent=1))
     else:
         print("\n\n".join(_sections(found, options, failing)))
-    return 1 if failing else 0
+    return 1 if failing or not found.judged else 0
 
 
 def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> Iterator[str]:
-    yield f"A: {escape(str(options.a))}\nB: {escape(str(options.b))}"
+    yield f"- A: {_side(found.a)}\n- B: {_side(found.b)}"
     yield table(_HEADERS, [_row(pair) for pair in found.pairs], left=_LEFT)
+    if (most := max(pair.processes for pair in found.pairs)) > 1:
+        first = escape(sessions_at(options.b).runs[0].path.resolve().name)
+        yield f"B's times are means of up to {most} processes; what is said of a case is of the first, {first}"
     yield from map(escape, found.notes)
     if found.shift:
         yield f"All moved together: {escape(found.shift.text)}"
     yield from filter(None, map(_reasons, found.pairs))
+    yield from _unjudged(found.pairs)
     for pair in found.pairs:
         if pair.moved:
             yield f"### What moved: {code(pair.verdict.case)}\n\n{moved_table(pair.moved)}"
     for where, cases in (("A", found.only_a), ("B", found.only_b)):
         if cases:
             yield f"Only in {where}: {', '.join(map(code, cases))}"
-    yield f"Refused: {', '.join(map(code, failing))}" if failing else "Nothing of B is refused"
+    if meant := if_meant(found.pairs):
+        yield escape(meant)
+    yield _end(found, failing)
+
+
+def _side(side: Side) -> str:
+    cards = text.counted(side.cards, "card") if side.cards else ""
+    commits = f"{'commit' if len(side.commits) == 1 else 'commits'} {', '.join(side.commits)}"
+    drivers = f"driver {', '.join(side.drivers)}" if side.drivers else ""
+    runs = f"{text.counted(side.runs, 'run')} in {'the store ' if side.stored else ''}{side.path}"
+    return escape(", ".join(filter(None, (f"{side.model} on {side.gpu}", cards, commits, drivers, runs))))
+
+
+def _end(found: Versus, failing: Sequence[str]) -> str:
+    """How much was judged, and what of it is refused."""
+    pairs = found.pairs
+    judged = [
+        f"{what} judged in {sum(which)} of {text.counted(len(pairs), 'case')}"
+        for what, which in (
+            ("device time", [p.device_judged for p in pairs]),
+            ("counts", [p.counts_judged for p in pairs]),
+            ("wall", [p.wall_judged for p in pairs]),
+        )
+        if what == "device time" or any(which)
+    ]
+    if failing:
+        said = f"Refused: {', '.join(map(code, failing))}"
+    else:
+        said = "Nothing of B is refused" if found.judged else "Nothing could be judged: B is not accepted"
+    return f"{said} ({', '.join(judged)})"
 
 
 def _row(pair: Pair) -> tuple[str, ...]:
     device, wall = pair.device, pair.wall
     return (
         code(pair.verdict.case),
-        str(pair.verdict.status),
+        pair.status,
         text.seconds(device.a_s),
         text.seconds(device.b_s),
         _change(device),
@@ -107,31 +143,55 @@ def _change(times: Times) -> str:
 
 def _reasons(pair: Pair) -> str:
     """Every finding of what is not a plain pass."""
-    reasons = () if pair.verdict.status is Status.PASS else pair.verdict.reasons
-    told = [*reasons, *([pair.unjudged] if pair.unjudged else [])]
+    told = [] if pair.verdict.status is Status.PASS else in_short(pair)
     if not told:
         return ""
     lines = "\n".join(f"- {escape(one)}" for one in told)
-    return f"{code(pair.verdict.case)}: {pair.verdict.status}\n\n{lines}"
+    return f"{code(pair.verdict.case)}: {pair.status}\n\n{lines}"
+
+
+def _unjudged(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Each once, with the cases that it is of."""
+    said: dict[str, list[str]] = {}
+    for pair in pairs:
+        if pair.unjudged:
+            said.setdefault(pair.unjudged, []).append(code(pair.verdict.case))
+    for words, cases in said.items():
+        yield f"{'All' if len(cases) == len(pairs) > 1 else ', '.join(cases)}: {escape(words)}"
 
 
 def _as_json(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> dict[str, Any]:
     return {
         "a": str(options.a),
         "b": str(options.b),
+        "sides": [_side_json(found.a), _side_json(found.b)],
         "cases": [_pair_json(pair) for pair in found.pairs],
         "only_a": list(found.only_a),
         "only_b": list(found.only_b),
         "shift": to_json(found.shift),
         "notes": list(found.notes),
+        "judged": found.judged,
         "refused": list(failing),
+    }
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    return {
+        "model": side.model,
+        "gpu": side.gpu,
+        "cards": side.cards,
+        "commits": list(side.commits),
+        "drivers": list(side.drivers),
+        "runs": side.runs,
     }
 
 
 def _pair_json(pair: Pair) -> dict[str, Any]:
     return {
         "case": pair.verdict.case,
-        "status": pair.verdict.status.value,
+        "status": pair.status,
+        "processes": pair.processes,
+        "judged": {"device": pair.device_judged, "counts": pair.counts_judged, "wall": pair.wall_judged},
         "reasons": list(pair.verdict.reasons),
         "unjudged": pair.unjudged or None,
         "device": _times_json(pair.device),

@@ -2,14 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from analytic import SpecError
+from analytic import SpecError, text
 from baselines.commands import Subparsers
 from baselines.commands.options import add_store
-from baselines.pinned import suites
+from baselines.pinned import PinnedSuite, suites
 from baselines.policy import POLICY
 from baselines.power.kinds import Row
 from baselines.power.scenarios import scenarios
@@ -27,7 +28,8 @@ def add(commands: Subparsers) -> None:
         "power",
         help="false alarms and what is caught: simulated, and on the stored sessions",
         description="Judges made-up sessions, and sessions drawn from the stored ones, by the gate's own "
-        "rule, beside other tools' rules on the same sessions. Exit code 1 where a promise does not hold.",
+        "rule, beside other tools' rules on the same sessions. Exit code 1 where a promise does not hold, "
+        "2 for bad input, and where a stored baseline cannot be read: it is named and left out.",
     )
     power.add_argument("--trials", type=int, default=_TRIALS, help=f"a row (default: {_TRIALS})")
     power.add_argument("--seed", type=int, default=_SEED, help=f"of the draws (default: {_SEED})")
@@ -41,12 +43,17 @@ def run(options: argparse.Namespace) -> int:
         raise SpecError(f"--trials is {options.trials}; at least {_LEAST_TRIALS} are needed")
     if options.seed < 0:
         raise SpecError(f"--seed is {options.seed}; a number from 0 on is needed")
-    rows = [*_made_up(options.trials, options.seed), *_stored(options)]
+    found = tuple(suites(Store(options.perf_baselines)))
+    rows = [*_made_up(options.trials, options.seed), *_stored(found, options)]
     print(json.dumps(as_json(rows), indent=1) if options.json else power_table(rows))
     broken = [row for row in rows if not row.held]
     if broken and not options.json:
-        print(f"\n{len(broken)} of {sum(row.target is not None for row in rows)} promises do not hold")
-    return 1 if broken else 0
+        promises = sum(row.target is not None for row in rows)
+        print(f"\nNot held: {len(broken)} of {text.counted(promises, 'promise')}")
+    damaged = [words for suite in found for words in suite.damaged]
+    for words in damaged:
+        print(f"damaged: {words}", file=sys.stderr)
+    return 2 if damaged else 1 if broken else 0
 
 
 def _made_up(trials: int, seed: int) -> Iterator[Row]:
@@ -54,9 +61,9 @@ def _made_up(trials: int, seed: int) -> Iterator[Row]:
         yield from scenario.rows(trials, POLICY, np.random.default_rng(seed))
 
 
-def _stored(options: argparse.Namespace) -> Iterator[Row]:
+def _stored(found: Sequence[PinnedSuite], options: argparse.Namespace) -> Iterator[Row]:
     """Of every GPU and model in the store."""
-    for suite in suites(Store(options.perf_baselines)):
+    for suite in found:
         rng = np.random.default_rng(options.seed)
         for scenario in stored_scenarios(suite, POLICY):
             yield from scenario.rows(options.trials, POLICY, rng)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # a run that is not sent needs no SQLAlchemy
 
 NOTE = "history.json"
 
+# Where runs lie, unless an option puts them elsewhere.
+RUNS = Path("runs")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
@@ -83,6 +86,13 @@ def settled(folder: RunFolder, history: "History") -> str | None:
     noted = {(s.records, s.exit_status) for s in note.sent if s.database == history.id}
     records = sum(1 for _ in (folder.path / "records").glob("*.json"))
     return "there already" if (records, folder.info().exit_status) in noted else None
+
+
+def confirmed_run(path: Path) -> Path | None:
+    """The run whose suspects were measured again at or around `path`; None elsewhere."""
+    whole = path.resolve()
+    places = (place for place in (whole, *whole.parents) if place.name == CONFIRMATIONS)
+    return next((place.parent for place in places if RunFolder(place.parent).exists()), None)
 
 
 def run_folders(root: Path) -> list[RunFolder]:

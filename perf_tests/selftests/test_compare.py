@@ -15,7 +15,7 @@ from baselines.sides import sessions_at, side_at
 from baselines.store import Store
 from baselines.verdict import Outcome, Status
 from baselines.versus import Pair, Versus, compare_sides
-from perf_tests.selftests.records import DECODE, gpu_state, hard_key, record, run_folder
+from perf_tests.selftests.records import DECODE, MODEL, gpu_state, hard_key, record, run_folder
 from perf_tests.selftests.records import conditions as seen
 
 DECODES = tuple(f"decode-b1-c{length}-fp16-eager" for length in (128, 256, 384, 512, 640, 768))
@@ -124,7 +124,27 @@ class TestRuns:
 
         assert one.verdict.status is Status.INCOMPARABLE
         assert "power_limit_w 700.0 -> 350.0" in one.verdict.reasons[0]
-        assert (compared(a, b), compared(a, b, "--strict")) == (0, 1)
+
+    def test_another_model_of_the_same_shapes_is_refused(
+        self, a: Path, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """A case's id does not name its model."""
+        b = a_run(tmp_path / "b", 1.0, model="mistral-7b-v0.2")
+
+        assert compared(a, b) == 2
+        assert f"error: {a} is of {MODEL}, {b} of mistral-7b-v0.2: " in capsys.readouterr().err
+
+    def test_two_models_on_one_side_are_refused(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        a_run(a / "session-6", model="mistral-7b-v0.2")
+
+        assert compared(a, a_run(tmp_path / "b")) == 2
+        assert f"error: {a} is of mistral-7b-v0.2, " in capsys.readouterr().err
+
+    def test_another_gpu_is_refused(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        b = a_run(tmp_path / "b", gpu="h200")
+
+        assert compared(a, b) == 2
+        assert f"error: {a} is of h100-sxm, {b} of h200: " in capsys.readouterr().err
 
     def test_what_the_state_of_the_gpu_spoilt_is_left_out_of_a(
         self, a: Path, none: Store, tmp_path: Path
@@ -165,8 +185,11 @@ class TestFewSessions:
         assert one.device.change == pytest.approx(0.02, abs=1e-3)
         assert one.unjudged.startswith(f"device time is shown, not judged: {sessions_of_a} session")
         assert "3 or more would judge it" in one.unjudged
-        assert (compared(a, b), compared(a, b, "--strict")) == (0, 1)
-        assert one.unjudged in capsys.readouterr().out.replace("\\", "")
+        assert (one.status, one.device_judged) == ("not_judged", False)
+        assert (compared(a, b), compared(a, b, "--strict")) == (1, 1)
+        said = capsys.readouterr().out
+        assert one.unjudged in said.replace("\\", "")
+        assert "no_baseline" not in said
 
     @pytest.mark.parametrize("sessions_of_a", [1, 2])
     @pytest.mark.parametrize(("factor", "fails"), [(1.02, True), (1.002, False)])
@@ -211,6 +234,53 @@ class TestFewSessions:
         assert [str(change) for change in one.counts] == ["launches 1,000 -> 1,001"]
         assert compared(a, b, store=store.root) == 1
         assert pair(a, a_run(tmp_path / "c", counts=LAUNCHES), store).counts == ()
+
+
+class TestNothingJudged:
+    """A gate that judged nothing has nothing to let through."""
+
+    def test_too_few_sessions_and_no_store(self, tmp_path: Path, capsys: Capture) -> None:
+        a, b = a_run(tmp_path / "a"), a_run(tmp_path / "b", 1.03)
+
+        assert compared(a, b) == 1
+        end = capsys.readouterr().out.splitlines()[-1]
+        assert end == "Nothing could be judged: B is not accepted (device time judged in 0 of 1 case)"
+        assert compared(a, b, "--json") == 1
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["judged"], answer["refused"], answer["cases"][0]["status"]) == (
+            False,
+            [],
+            "not_judged",
+        )
+
+    def test_equal_counts_say_nothing_of_the_time(self, tmp_path: Path, capsys: Capture) -> None:
+        a, b = (a_run(tmp_path / name, counts=LAUNCHES) for name in "ab")
+
+        assert compared(a, b) == 1
+        assert "(device time judged in 0 of 1 case, counts judged in 1 of 1 case)" in capsys.readouterr().out
+
+    def test_nothing_comparable(self, a: Path, tmp_path: Path) -> None:
+        assert compared(a, a_run(tmp_path / "b", hard=replace(hard_key(), power_limit_w=350.0))) == 1
+
+    def test_one_case_that_is_judged_is_enough(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        b = a_run(tmp_path / "b", cases=[DECODE, DECODES[0]])
+
+        assert compared(a, b) == 0
+        out = capsys.readouterr().out
+        assert "| not_in_a" in out
+        assert out.endswith("Nothing of B is refused (device time judged in 1 of 2 cases)\n")
+
+    def test_without_a_device_clock_counts_are_what_is_judged(self, none: Store, tmp_path: Path) -> None:
+        def on_cpu(path: Path, counts: Counts | None) -> Path:
+            small = record(
+                "decode-b1-c32-fp32-eager", gpu="cpu", model="mistral-cpu-140m", counts=counts, run=path.name
+            )
+            run_folder(path, [small])
+            return path
+
+        a, b = (on_cpu(tmp_path / name, LAUNCHES) for name in "ab")
+        assert versus(a, b, none).judged
+        assert not versus(a, on_cpu(tmp_path / "c", None), none).judged
 
 
 class TestSeveralSessions:
@@ -309,14 +379,67 @@ class TestCommand:
 
         assert cells[1:5] == ["regressed", "8.000 ms", "8.160 ms", "+2.00 %"]
         assert f"`{DECODE}`: regressed\n\n- device time 8.160 ms: +2.00 % against 8.000 ms" in out
-        assert out.endswith(f"Refused: `{DECODE}`\n")
+        assert out.endswith(f"Refused: `{DECODE}` (device time judged in 1 of 1 case)\n")
+
+    def test_counts_are_one_line_after_the_time_and_what_is_common_stands_once(
+        self, tmp_path: Path, capsys: Capture
+    ) -> None:
+        a = sessions(tmp_path / "a", cases=DECODES[:2], counts=LAUNCHES)
+        more = Counts(launches=1002, python_calls=5010)
+        b = a_run(tmp_path / "b", 1.02, cases=DECODES[:2], counts=more)
+
+        assert compared(a, b) == 1
+        out = capsys.readouterr().out
+        for case in DECODES[:2]:
+            block = out.split(f"`{case}`: regressed\n\n")[1].split("\n\n")[0].splitlines()
+            assert block[0].startswith("- device time 8.160 ms: +2.00 % against 8.000 ms, ")
+            assert block[1].startswith(
+                "- the host does more for a step: launches 1,000 -> 1,002, Python calls 5,000 -> 5,010"
+            )
+        assert out.count(str(a)) == 1
+        assert out.count("python -m baselines refresh") == 1
+        assert out.count("baselines/allowed.toml") == 1
+
+    def test_the_head_says_what_the_sides_are(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        assert compared(a, a_run(tmp_path / "b")) == 0
+        assert capsys.readouterr().out.splitlines()[:2] == [
+            f"- A: {MODEL} on h100-sxm, 1 card, commit abc1234, driver 580.159, 5 runs in {a}",
+            f"- B: {MODEL} on h100-sxm, 1 card, commit abc1234, driver 580.159, 1 run in {tmp_path / 'b'}",
+        ]
+        store = a_store(tmp_path / "store")
+        assert compared(store.root, a_run(tmp_path / "c"), "--json") == 0
+        first, second = json.loads(capsys.readouterr().out)["sides"]
+        assert (first["runs"], first["commits"], second["runs"]) == (5, ["abc1234"], 1)
+
+    def test_no_two_columns_have_one_name(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        assert compared(a, a_run(tmp_path / "b")) == 0
+        (header,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| case"))
+        names = [cell.strip() for cell in header.strip("|").split("|")]
+
+        assert len(set(names)) == len(names)
+
+    def test_a_row_of_several_processes_says_so(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
+        said = "B's times are means of up to 3 processes; what is said of a case is of the first, session-1"
+
+        assert compared(a, sessions(tmp_path / "b", (1.0, 1.0, 1.0))) == 0
+        assert said in capsys.readouterr().out
+        assert compared(a, a_run(tmp_path / "c")) == 0
+        assert "processes" not in capsys.readouterr().out
+
+    def test_what_is_not_judged_says_why_once(self, tmp_path: Path, capsys: Capture) -> None:
+        a, b = (a_run(tmp_path / name, cases=DECODES[:2]) for name in "ab")
+
+        assert compared(a, b) == 1
+        out = capsys.readouterr().out
+        assert out.count("All: device time is shown, not judged: 1 session in ") == 1
+        assert "sessions needed to judge" not in out
 
     def test_a_plain_pass_needs_no_reasons(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
         assert compared(a, a_run(tmp_path / "b")) == 0
         out = capsys.readouterr().out
 
-        assert "\n- " not in out
-        assert out.endswith("Nothing of B is refused\n")
+        assert "\n- " not in out.split("\n\n", 1)[1]
+        assert out.endswith("Nothing of B is refused (device time judged in 1 of 1 case)\n")
 
     def test_json_holds_the_same(self, a: Path, none: Store, tmp_path: Path, capsys: Capture) -> None:
         b = a_run(tmp_path / "b", 1.02)

@@ -108,6 +108,17 @@ class TestGaps:
             f"t4/{MODEL}/{DECODE}.json",
         ]
 
+    def test_a_gpu_that_was_measured_has_them_all(self, store: Store) -> None:
+        found = coverage(store, plan(DECODE), gpus=["t4"])
+
+        assert places(store, found.gaps) == [f"t4/{MODEL}/{DECODE}.json"]
+
+    def test_so_has_one_where_nothing_is_stored(self, tmp_path: Path) -> None:
+        found = coverage(Store(tmp_path / "none"), plan(DECODE), gpus=["h100-sxm"])
+
+        assert [path.stem for path in found.gaps] == [DECODE]
+        assert list(tmp_path.iterdir()) == []
+
     def test_each_lane_has_its_own_machines(self, store: Store) -> None:
         keep(store, SMALL, gpu="cpu", model="mistral-cpu-140m")
         cpu = plan(SMALL, "prefill-b1-p32-fp32-eager", lane="cpu", model="mistral-cpu-140m")
@@ -148,6 +159,11 @@ class TestDamaged:
         assert damage == Damage(
             path=path, reason="cannot be read: it is a symbolic link; a plain file is needed"
         )
+
+    def test_a_link_to_nowhere_in_the_place_of_a_folder(self, store: Store) -> None:
+        (store.root / "t4").symlink_to(store.root / "nowhere")
+
+        assert [d.path for d in coverage(store, plan(DECODE)).damaged] == [store.root / "t4"]
 
     def test_a_link_to_a_folder_is_named_and_not_followed(self, store: Store) -> None:
         link = store.root / "t4"
@@ -205,13 +221,14 @@ TABLE_MODEL = lane_cases("gpu")[0].model
 def end(place: Place, tmp_path: Path) -> Callable[..., list[str]]:
     """The notes of a run that measured the first case of the table, with a store of `kept`."""
 
-    def run(*options: str, kept: Iterable[str], not_run: str | None = None) -> list[str]:
+    def run(*options: str, kept: Iterable[str], not_run: str | None = None, lane: str = "gpu") -> list[str]:
         store = Store(tmp_path / "store")
         for case_id in kept:
             keep(store, case_id, model=TABLE_MODEL)
         # An orphan, and gaps, of a GPU that this run says nothing of.
         keep(store, "decode-b3-c512-fp32-eager", gpu="t4", model=TABLE_MODEL)
-        measured = record(IN_TABLE[0], model=TABLE_MODEL)
+        case = lane_cases(lane)[0]
+        measured = record(case.id, model=case.model, gpu="cpu" if lane == "cpu" else "h100-sxm")
         folder = run_folder(tmp_path / "run", [measured], not_run={not_run: "no room"} if not_run else None)
         done = place.pytest(
             *place.without_torch(),
@@ -220,7 +237,7 @@ def end(place: Place, tmp_path: Path) -> Callable[..., list[str]]:
             *("--perf-baselines", str(store.root), "perf_tests/test_decode.py"),
         )
         assert done.rc == NO_TESTS, done.out
-        said = ("no case any more", "no baseline:", "could not be told")
+        said = ("no case any more", "no baseline", "could not be told")
         return [line for line in done.out.splitlines() if any(words in line for words in said)]
 
     return run
@@ -239,6 +256,24 @@ class TestEndOfARun:
         assert gaps == (
             f"roofgate: 2 cases have no baseline: {', '.join(sorted(IN_TABLE[:2]))}; "
             "python -m baselines refresh --sessions 5 -m gpu stores them all"
+        )
+
+    def test_where_nothing_is_stored_one_short_line_says_so(self, end: Callable[..., list[str]]) -> None:
+        """A new GPU: its folder is not there."""
+        (said,) = end(kept=[])
+
+        assert said == (
+            f"roofgate: no baseline of {TABLE_MODEL} on h100-sxm is stored: "
+            "python -m baselines refresh --sessions 5 -m gpu stores them"
+        )
+
+    def test_so_does_the_cpu_lane_of_a_fresh_checkout(self, end: Callable[..., list[str]]) -> None:
+        """Git ignores a CPU's baselines."""
+        (said,) = end(kept=[], lane="cpu")
+
+        assert said == (
+            f"roofgate: no baseline of {lane_cases('cpu')[0].model} on cpu is stored: "
+            "python -m baselines refresh --sessions 5 -m cpu stores them"
         )
 
     def test_a_store_that_fits_its_tables_needs_no_word(self, end: Callable[..., list[str]]) -> None:

@@ -113,10 +113,31 @@ class TestBroken:
 
         assert said.startswith("history: postgresql://ann:***@127.0.0.1:1/db cannot be used: ")
         assert "refused" in said
-        assert said.endswith(f"; the run stays in {folder.path}, send it by `python -m baselines push`")
+        assert said.endswith(
+            f"; the run stays in {folder.path}, send it by `python -m baselines push {folder.path}`"
+        )
         assert "\n" not in said
         assert "secret" not in said
         assert not (folder.path / NOTE).exists()
+
+    def test_the_command_that_sends_it_later_sees_the_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Plain push sees runs/ alone."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "file").touch()
+        broken = named(f"sqlite:///{tmp_path}/file/history.sqlite")
+
+        assert keep(a_run(tmp_path / "runs" / "a"), broken).endswith("by `python -m baselines push`")
+        elsewhere = keep(a_run(tmp_path / "my runs" / "b"), broken)
+        assert elsewhere.endswith(f"by `python -m baselines push '{tmp_path}/my runs/b'`")
+
+    def test_how_many_were_not_sent_is_said(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "file").touch()
+        a_run(tmp_path / "run")
+
+        assert main(["push", str(tmp_path), "--perf-history", f"sqlite:///{tmp_path}/file/h.sqlite"]) == 1
+        assert capsys.readouterr().err.endswith("; 1 of 1 run not sent\n")
 
     def test_a_server_that_never_answers(self, tmp_path: Path) -> None:
         pytest.importorskip("psycopg")
@@ -193,7 +214,7 @@ class TestBroken:
         assert check_choice("no URL", root=tmp_path).url == "no URL"
         assert keep(a_run(tmp_path / "run"), named(url)) == (
             "history not kept: SQLAlchemy is not installed (pip install sqlalchemy); "
-            "`python -m baselines push` sends it later"
+            f"`python -m baselines push {tmp_path / 'run'}` sends it later"
         )
         assert main(["push", str(tmp_path), "--perf-history", url]) == 1
         assert "SQLAlchemy is not installed" in capsys.readouterr().err
@@ -277,6 +298,7 @@ class TestPush:
         a_run(tmp_path / "runs" / "other")
         assert keep(folder, Place(url=None, origin="--perf-history")) == ""
         main(["push", "--perf-history", url])
+        main(["push", "runs", "--perf-history", url])
         without = {run for run, _ in kept(url)}
         main(["push", "runs/run", "--perf-history", url])
 
@@ -289,6 +311,9 @@ class TestPush:
         [
             (["nowhere"], "nowhere: no run's folder, and none below it"),
             (["--perf-history", "none"], "--perf-history is none; a database URL is needed"),
+            (["--perf-history", "no URL"], "--perf-history 'no URL' is no URL"),
+            (["run/confirmations/1"], "run/confirmations/1: measured again for "),
+            (["run/confirmations"], "run/confirmations: measured again for "),
             (["run", "--perf-history", "no URL"], "--perf-history 'no URL' is no URL"),
         ],
     )
@@ -302,6 +327,7 @@ class TestPush:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         a_run(tmp_path / "run")
+        a_run(tmp_path / "run" / "confirmations" / "1")
 
         assert main(["push", *arguments]) == 2
         assert why in capsys.readouterr().err

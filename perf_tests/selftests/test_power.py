@@ -194,6 +194,18 @@ class TestCommand:
 
         assert not [r for r in json.loads(capsys.readouterr().out) if r["noise"].startswith("stored")]
 
+    def test_a_damaged_baseline_is_named_and_no_part_of_the_answer(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        root = write_store(tmp_path / "store", cases=3)
+        path = next(root.rglob("*.json"))
+        path.write_text("{", encoding="utf-8")
+
+        assert main(["power", "--trials", "20", "--json", "--perf-baselines", str(root)]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"damaged: {path}: not JSON")
+        assert [r for r in json.loads(said.out) if r["noise"].startswith("stored")]
+
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [

@@ -587,7 +587,7 @@ class TestRender:
         assert main(["render", str(tmp_path)]) == 0
 
         assert capsys.readouterr().out.strip() == str(tmp_path / "summary.md")
-        assert "**below_band** `prefill-b1-p512-fp16-eager`: 0.43 \\< 0.6" in (
+        assert "**below_band** `prefill-b1-p512-fp16-eager`: 0.43 < 0.6" in (
             tmp_path / "summary.md"
         ).read_text(encoding="utf-8")
         for name in ("roofline.png", "breakdown.png"):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from analytic import Promise
 from baselines.__main__ import main
 from baselines.codec import write
+from baselines.commands.show_table import notes
 from baselines.inventory import Held, Inventory, inventory
 from baselines.pinned import suites
 from baselines.policy import POLICY, Policy
@@ -84,14 +86,26 @@ class TestInventory:
         assert one.device.cv == pytest.approx(stdev(device_s) / fmean(device_s))
         assert one.wall.mean_s == pytest.approx(5 * one.device.mean_s)
         assert (one.sessions, one.cards, one.commit, one.regime) == (5, 1, "abc1234", "launch")
-        assert one.notes == ()
+        assert notes(one) == ()
 
     def test_the_age_in_days(self, store: Store) -> None:
         assert held(store).age_days == 2.5
 
-    @pytest.mark.parametrize(("written", "age"), [("2026-11-23", 2.0), ("last week", None)])
-    def test_an_age_of_a_date_alone_and_of_none(self, store: Store, written: str, age: float | None) -> None:
-        store.write(sessions(DECODE), written=written, command="a test")
+    @pytest.mark.parametrize(
+        ("started", "age"),
+        [
+            (("2026-11-22", "2026-11-23"), 2.0),
+            (("2026-11-24T12:00:00", "2026-11-23"), 0.5),
+            (("last week", "2026-11-22"), 3.0),
+            (("last week", "today"), None),
+        ],
+    )
+    def test_the_age_is_of_the_newest_session(
+        self, store: Store, started: tuple[str, str], age: float | None
+    ) -> None:
+        """A refresh from earlier runs is as old as they are, whenever it was written."""
+        taken = [replace(r, started=when) for r, when in zip(sessions(DECODE), started, strict=False)]
+        store.write(taken, written=NOW.isoformat(), command="a test")
 
         assert held(store).age_days == age
 
@@ -114,17 +128,17 @@ class TestInventory:
         store.write(other, written=WRITTEN, command="a test")
 
         assert held(store).device == before
-        assert held(store).notes == ()
+        assert notes(held(store)) == ()
         note = "hard key of its own: power_limit_w 700.0 -> 350.0"
-        assert note in held(store, "decode-b8-c512-fp16-eager").notes
+        assert note in notes(held(store, "decode-b8-c512-fp16-eager"))
 
     def test_what_cannot_see_what_is_promised_says_so(self, store: Store) -> None:
         wide = sessions(DECODE, factors=(0.97, 0.99, 1.0, 1.01, 1.03))
         store.write(wide, written=WRITTEN, command="a test")
         note = "device time: more or calmer sessions are needed to see 1.0 %"
 
-        assert note in held(store).notes
-        assert note not in held(store, promises={DECODE: Promise(device=0.5)}).notes
+        assert note in notes(held(store))
+        assert note not in notes(held(store, promises={DECODE: Promise(device=0.5)}))
 
     def test_a_promise_of_the_wall_is_shown(self, store: Store) -> None:
         assert held(store).wall.promised is None
@@ -136,7 +150,7 @@ class TestInventory:
 
         assert one.device is not None
         assert (one.device.sees, one.wall.sees) == (None, None)
-        assert "too few to judge: 2 of 3 sessions" in one.notes
+        assert "too few to judge: 2 of 3 sessions" in notes(one)
 
     def test_one_session_has_no_spread(self, store: Store) -> None:
         store.write(sessions(DECODE, factors=(1.0,)), written=WRITTEN, command="a test")
@@ -164,7 +178,7 @@ class TestInventory:
         ]
         store.write(old, written=WRITTEN, command="a test")
 
-        assert held(store).notes == ("no counts and no kernels: a refresh takes them",)
+        assert notes(held(store)) == ("no counts and no kernels: a refresh takes them",)
 
     def test_generate_is_never_counted(self, store: Store) -> None:
         taken = [
@@ -175,7 +189,7 @@ class TestInventory:
         one = held(store, GENERATE)
 
         assert one.device is None
-        assert one.notes == ()
+        assert notes(one) == ()
 
 
 class TestDrift:
@@ -189,19 +203,27 @@ class TestDrift:
     def test_since_what_was_accepted_first(self, store: Store) -> None:
         one = self.keep(store, self.FIRST)
 
-        assert one.device is not None
-        assert one.device.drift == pytest.approx(0.008 / 0.0078 - 1, abs=1e-4)
-        assert one.wall.drift == pytest.approx(0.04 / 0.05 - 1, abs=1e-4)
-        assert "slower than what was accepted first (commit aaaaaaa)" in one.notes
+        assert (one.drift, one.drift_of) == (pytest.approx(0.008 / 0.0078 - 1, abs=1e-4), "device")
+        assert "slower than what was accepted first (commit aaaaaaa)" in notes(one)
 
     def test_less_than_is_claimed_is_no_creep(self, store: Store) -> None:
-        assert self.keep(store, replace(self.FIRST, device_s=0.00797)).notes == ()
+        assert notes(self.keep(store, replace(self.FIRST, device_s=0.00797))) == ()
 
-    def test_its_own_anchor_is_no_drift(self, store: Store) -> None:
-        one = self.keep(store, replace(self.FIRST, written=WRITTEN))
+    def test_the_first_has_none(self, store: Store) -> None:
+        assert (held(store).drift, held(store).drift_of) == (None, None)
 
-        assert one.device is not None
-        assert (one.device.drift, one.wall.drift) == (None, None)
+    def test_an_anchor_of_the_same_second_counts(self, store: Store) -> None:
+        assert self.keep(store, replace(self.FIRST, written=WRITTEN)).drift == pytest.approx(
+            0.008 / 0.0078 - 1, abs=1e-4
+        )
+
+    def test_of_the_wall_where_the_anchor_has_no_device_time(self, store: Store, capsys: Capture) -> None:
+        one = self.keep(store, replace(self.FIRST, device_s=None, wall_s=0.03))
+
+        assert (one.drift, one.drift_of) == (pytest.approx(1 / 3, abs=1e-4), "wall")
+        assert notes(one) == ()  # a wall that differs is no creep
+        assert shown(store) == 0
+        assert "| +33.33 % wall |" in capsys.readouterr().out
 
 
 class TestCommand:
@@ -212,9 +234,38 @@ class TestCommand:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
 
         assert out.startswith(f"## {MODEL} on h100-sxm\n")
-        assert cells[:3] == [f"`{DECODE}`", "5", "1"]
-        assert cells[5:7] == ["8.000 ms", "0.16 %"]
-        assert "40.000 ms" in cells
+        assert cells[:3] == [f"`{DECODE}`", "8.000 ms", "0.16 %"]
+        assert cells[4] == "40.000 ms"
+
+    def test_what_holds_for_all_is_said_once(self, store: Store, capsys: Capture) -> None:
+        """And what does not is a column."""
+        assert shown(store) == 0
+        heading, common, header = capsys.readouterr().out.split("\n\n")[:3]
+        assert heading.startswith("## ")
+        assert common.startswith("5 sessions a case; 1 card; newest session ")
+        assert common.endswith(" d old; commit abc1234; 1.0 % of device time is promised to be seen")
+        assert not {"sessions", "cards", "commit", "since anchor"} & set(re.split(r" *\| *", header))
+
+        store.write(sessions(DECODE, factors=(1.0, 1.001)), written=WRITTEN, command="a test")
+        assert shown(store) == 0
+        said = capsys.readouterr().out
+        assert "| sessions |" in said
+        assert "sessions a case" not in said
+        assert f"- `{DECODE}`: too few to judge: 2 of 3 sessions" in said
+
+    def test_a_note_of_all_is_said_once(self, store: Store, capsys: Capture) -> None:
+        for case_id in (DECODE, PREFILL):
+            old = [replace(r, measurement=replace(r.measurement, kernels=None)) for r in sessions(case_id)]
+            store.write(old, written=WRITTEN, command="a test")
+
+        assert shown(store) == 0
+        assert capsys.readouterr().out.count("- all: no kernels: a refresh takes them") == 1
+
+    def test_a_case_without_device_time_hides_no_promise(self, store: Store, capsys: Capture) -> None:
+        store.write(sessions(GENERATE, device_s=None), written=WRITTEN, command="a test")
+
+        assert shown(store) == 0
+        assert "; 1.0 % of device time is promised to be seen\n" in capsys.readouterr().out
 
     def test_json_holds_the_same(self, store: Store, capsys: Capture) -> None:
         assert shown(store, "--json") == 0
@@ -229,8 +280,8 @@ class TestCommand:
             "cv": one.device.cv,
             "sees": one.device.sees,
             "promised": 0.01,
-            "drift": None,
         }
+        assert (decode["drift"], decode["anchor"], decode["notes"]) == (None, None, [])
         assert decode["place"] == str(store.path(record(DECODE)))
         assert (answer["orphans"], answer["gaps"], answer["damaged"]) == (None, None, [])
 
@@ -251,10 +302,41 @@ class TestCommand:
 
         assert [b["case"] for one in stored for b in one["baselines"]] == found
 
-    def test_a_store_that_is_not_there_is_said(self, tmp_path: Path, capsys: Capture) -> None:
-        assert shown(tmp_path / "none") == 0
-        assert capsys.readouterr().out == f"no baseline is stored in {tmp_path / 'none'}\n"
+    def test_a_store_that_is_named_and_not_there_is_bad_input(self, tmp_path: Path, capsys: Capture) -> None:
+        assert shown(tmp_path / "none") == 2
+        assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'none'}: no such folder; ")
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_checkout_without_a_store_is_none(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+
+        assert main(["show"]) == 0
+        assert capsys.readouterr().out == "no baseline is stored in baselines/data\n"
+
+    @pytest.mark.parametrize("place", ["run", "."])
+    def test_a_run_is_no_store_and_neither_is_a_folder_of_runs(
+        self, place: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        run_folder(tmp_path / "run", [record(DECODE)])
+
+        assert shown(tmp_path / place) == 2
+        assert "a run's folder or one of runs, not a store; " in capsys.readouterr().err
+
+    @pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+    @pytest.mark.parametrize("place", ["h100-sxm", f"h100-sxm/{MODEL}"])
+    def test_a_link_to_a_folder_is_refused_as_a_refresh_refuses_it(
+        self, place: str, target: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        elsewhere = Store(tmp_path / "elsewhere")
+        elsewhere.write(sessions(DECODE), written=WRITTEN, command="a test")
+        link = tmp_path / "store" / place
+        link.parent.mkdir(parents=True)
+        link.symlink_to(tmp_path / target / place)
+
+        assert shown(tmp_path / "store") == 1
+        assert capsys.readouterr().err == f"damaged: {link}: a symbolic link; a folder is needed\n"
 
     def test_what_is_not_in_the_store_is_said(self, store: Store, capsys: Capture) -> None:
         assert shown(store, "--gpu", "t4") == 0
@@ -289,7 +371,7 @@ class TestCommand:
         path.write_text("{}", encoding="utf-8")
 
         assert shown(store) == 0
-        assert f"1 lie where nobody looks:\n\n- {path}" in capsys.readouterr().out
+        assert f"1 lies where nobody looks:\n\n- {path}" in capsys.readouterr().out
 
     def test_why_and_by_whom_it_was_accepted_is_one_plain_line(self, store: Store, capsys: Capture) -> None:
         baseline = baseline_of(sessions(DECODE), written=WRITTEN, command="a test")
@@ -314,8 +396,28 @@ class TestPlan:
 
         assert shown(store, "--run", str(folder.path)) == 0
         said = capsys.readouterr().out
-        assert f"1 are not in the plan of {folder.path}:\n\n- {store.path(record(PREFILL))}" in said
-        assert f"1 are in the plan of {folder.path}, and not stored:" in said
+        assert f"1 is not in the plan of {folder.path}:\n\n- {store.path(record(PREFILL))}" in said
+        assert f"1 is in the plan of {folder.path}, and not stored:" in said
+
+    def test_a_gpu_that_the_store_does_not_know_lacks_all(
+        self, store: Store, tmp_path: Path, capsys: Capture
+    ) -> None:
+        folder = run_folder(tmp_path / "run", [record(DECODE, gpu="t4")])
+
+        assert shown(store, "--run", str(folder.path), "--json") == 0
+        gaps = json.loads(capsys.readouterr().out)["gaps"]
+        assert gaps == [str(store.path(record(DECODE, gpu="t4")))]
+
+    def test_its_lists_are_of_the_cases_that_are_asked_for(
+        self, store: Store, tmp_path: Path, capsys: Capture
+    ) -> None:
+        folder = run_folder(tmp_path / "run", [record(GENERATE)])
+
+        for pattern, orphans, gaps in (("decode-*", [DECODE], []), ("generate-*", [], [GENERATE])):
+            assert shown(store, "--run", str(folder.path), "--case", pattern, "--json") == 0
+            answer = json.loads(capsys.readouterr().out)
+            assert [Path(p).stem for p in answer["orphans"]] == orphans
+            assert [Path(p).stem for p in answer["gaps"]] == gaps
 
     def test_its_promises_are_held_against_what_is_seen(
         self, store: Store, tmp_path: Path, capsys: Capture

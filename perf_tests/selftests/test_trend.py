@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 
 from baselines.__main__ import main
 from baselines.codec import write
-from baselines.history.anchor import anchor_of
+from baselines.history.anchor import Anchor, anchor_of
 from baselines.history.entry import Observation, entries_of
 from baselines.history.keeping import keep
-from baselines.history.series import Point, series_of
+from baselines.history.series import Point, Series, series_of
+from baselines.history.together import together
 from baselines.history.trend import Step, Trend, trend
 from baselines.record import SoftKey
 from baselines.run import RunFolder
@@ -177,10 +180,14 @@ class TestAnchor:
         store.write(sessions, written="2026-11-22", command="a test")
         other = record(DECODE, hard=replace(hard_key(), power_limit_w=350.0))
 
-        assert anchor_of(store, record(DECODE), "device_s") == pytest.approx((0.008 * 0.0098) ** 0.5)
-        assert anchor_of(store, record(DECODE), "wall_s") == pytest.approx(0.04)
-        assert anchor_of(store, other, "device_s") is None
-        assert anchor_of(store, record(PREFILL), "device_s") is None
+        assert anchor_of(store, record(DECODE), "device_s").time_s == pytest.approx((0.008 * 0.0098) ** 0.5)
+        assert anchor_of(store, record(DECODE), "wall_s").time_s == pytest.approx(0.04)
+        assert anchor_of(store, other, "device_s") == Anchor(
+            time_s=None, lacks=f"its baseline in {tmp_path} is of another hard key"
+        )
+        assert anchor_of(store, record(PREFILL), "device_s") == Anchor(
+            time_s=None, lacks=f"no baseline of it is stored in {tmp_path}"
+        )
 
     def test_what_was_accepted_first_where_that_is_kept(self, tmp_path: Path) -> None:
         """A refresh moves the sessions, and not the anchor."""
@@ -189,10 +196,12 @@ class TestAnchor:
         now = baseline_of([record(DECODE, wall_s=0.04, device_s=0.008)], written="2026-11-22", command="test")
         write(replace(now, anchor=first), store.path(record(DECODE)))
 
-        assert anchor_of(store, record(DECODE), "device_s") == 0.0075
-        assert anchor_of(store, record(DECODE), "wall_s") == 0.03
+        assert anchor_of(store, record(DECODE), "device_s") == Anchor(time_s=0.0075)
+        assert anchor_of(store, record(DECODE), "wall_s") == Anchor(time_s=0.03)
         write(replace(now, anchor=replace(first, device_s=None)), store.path(record(DECODE)))
-        assert anchor_of(store, record(DECODE), "device_s") is None
+        assert anchor_of(store, record(DECODE), "device_s") == Anchor(
+            time_s=None, lacks="the anchor of 2026-10-01 has no device time"
+        )
 
 
 @pytest.fixture
@@ -299,7 +308,7 @@ class TestCommand:
         assert main(["trend", *arguments]) == 0
         name = f"{DECODE} of mistral-7b-v0.1 on h100-sxm under hard key d031b27cda67d163"
         assert capsys.readouterr().out.splitlines() == [
-            f"{name}: 12 nights, 12 points, noise 0.05 %",
+            f"{name}: 12 points in 12 nights, 2026-11-01 to 2026-11-12, latest 8.160 ms, noise 0.05 %",
             "  2026-11-09 +2.00 % (8.000 ms -> 8.160 ms), commits c7..c8; with it driver 580.1 -> 590.1",
             "  against the anchor: +3.29 % (7.900 ms -> 8.160 ms)",
         ]
@@ -362,5 +371,85 @@ class TestCommand:
         path = Store(tmp_path / "store").path(record(DECODE))
         path.write_text("{", encoding="utf-8")
 
-        assert main(["trend", "--perf-history", nightly, "--perf-baselines", str(tmp_path / "store")]) == 2
-        assert str(path) in capsys.readouterr().err
+        assert main(["trend", "--perf-history", nightly, "--perf-baselines", str(tmp_path / "store")]) == 1
+        decode, prefill = capsys.readouterr().out.split("\n\n")[1:]
+        assert decode.splitlines()[-1].startswith(f"  damaged: {path}: not JSON")
+        assert "2026-11-09 +2.00 %" in decode
+        assert prefill.splitlines()[-1] == (
+            f"  against the anchor: unknown; no baseline of it is stored in {tmp_path / 'store'}"
+        )
+
+    def test_a_damaged_record_costs_its_series_the_anchor(
+        self, nightly: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with closing(sqlite3.connect(tmp_path / "history.sqlite")) as database, database:
+            database.execute("UPDATE roofgate_records SET record = '{' WHERE \"case\" = ?", (DECODE,))
+
+        assert main(["trend", "--perf-history", nightly]) == 1
+        decode, prefill = capsys.readouterr().out.split("\n\n")[1:]
+        assert "  damaged: sqlite:///" in decode
+        assert "damaged" not in prefill
+
+    def test_what_changed_in_one_night_is_said_first(
+        self, nightly: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["trend", "--perf-history", nightly]) == 0
+        assert capsys.readouterr().out.split("\n\n")[0] == (
+            "2026-11-09: 2 cases of mistral-7b-v0.1 on h100-sxm moved together, +2.00 % "
+            f"(commits c7..c8): {DECODE}, {PREFILL}"
+        )
+        assert main(["trend", "--perf-history", nightly, "--json"]) == 0
+        (moved,) = json.loads(capsys.readouterr().out)["together"]
+        assert (moved["night"], moved["cases"]) == ("2026-11-09", [DECODE, PREFILL])
+
+    @pytest.mark.parametrize(
+        ("options", "series"),
+        [(("--gpu", "h100*"), 2), (("--model", "mistral-7b-v0.?"), 2), (("--gpu", "h200*"), 0)],
+    )
+    def test_patterns_as_those_of_show(
+        self, options: tuple[str, str], series: int, nightly: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["trend", "--perf-history", nightly, "--json", *options]) == 0
+        assert len(json.loads(capsys.readouterr().out)["series"]) == series
+
+    def test_what_is_lacking_for_a_drift_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url, store = f"sqlite:///{tmp_path}/history.sqlite", Store(tmp_path / "store")
+        keep(a_run(tmp_path / "a", cases=[DECODE]), named(url))
+        store.write([record(DECODE, device_s=0.0079)], written="2026-11-01", command="a test")
+
+        assert main(["trend", "--perf-history", url, "--perf-baselines", str(store.root)]) == 0
+        head, *_, last = capsys.readouterr().out.splitlines()
+        assert head.endswith(": 1 point on 2026-11-22, latest 8.000 ms")
+        assert last == "  against the anchor: unknown; 1 point, 3 are needed"
+
+    @pytest.mark.parametrize(("nights", "said"), [(5, "not judged"), (12, "within noise")])
+    def test_a_drift_that_is_not_claimed_says_why(
+        self, nights: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url, store = f"sqlite:///{tmp_path}/history.sqlite", Store(tmp_path / "store")
+        for i in range(nights):
+            started = f"2026-11-{i + 1:02}T02:00:00+00:00"
+            keep(a_run(tmp_path / f"{i}", cases=[DECODE], started=started), named(url))
+        store.write([record(DECODE, device_s=0.00799)], written="2026-11-01", command="a test")
+
+        assert main(["trend", "--perf-history", url, "--perf-baselines", str(store.root)]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last == f"  against the anchor: +0.13 % (7.990 ms -> 8.000 ms), {said}"
+
+
+class TestTogether:
+    def test_slower_and_faster_and_other_nights_are_apart(self) -> None:
+        series = Series(gpu="h100-sxm", model="m", case="w", hard="k", points=(), latest="", left_out={})
+        step = Step(night=FIRST, size=0.011, before_s=1.0, after_s=1.011, good="a", bad="b", soft=())
+        moved = [
+            (series, step),
+            (replace(series, case="x"), replace(step, size=0.013)),
+            (replace(series, case="y"), replace(step, size=-0.02)),
+            (replace(series, case="z"), replace(step, night=FIRST + dt.timedelta(days=1))),
+        ]
+        (one,) = together(moved)
+
+        assert one.cases == (series.case, "x")
+        assert (one.low, one.high, one.commits) == (0.011, 0.013, ("a..b",))
