@@ -44,15 +44,14 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A case of B beside A, whose sessions lie at `place`; `processes` of B measured it.
-    `unjudged` says why its device time is only shown, and what
-    would judge it; empty where it was judged, or where nothing is there to judge.
+    """A case of B beside A, measured by `processes` of B. `unjudged` says why its device
+    time is only shown, and what would judge it; empty where it was judged, or where
+    nothing is there to judge.
     `in_a`: A holds the case. `device_judged`, `wall_judged` and `counts_judged` say what
     was held against A's, and could have failed. `moved` is by operator, where the case
     is worth explaining."""
 
     verdict: Verdict
-    place: str
     processes: int
     in_a: bool
     device_judged: bool
@@ -190,7 +189,6 @@ def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
     valid = None if verdict.status is Status.INVALID else one
     return Pair(
         verdict=verdict,
-        place=stored.place if stored else "",
         processes=len(every),
         in_a=stored is not None,
         device_judged=bool(valid and valid.device),

@@ -9,7 +9,6 @@ from typing import Any
 from analytic import text
 from baselines.codec import to_json
 from baselines.commands import Subparsers
-from baselines.commands.compare_reasons import if_meant, in_short
 from baselines.commands.options import add_store
 from baselines.counts import CountChange
 from baselines.markdown import code, escape, table
@@ -89,8 +88,6 @@ def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]
     for where, cases in (("A", found.only_a), ("B", found.only_b)):
         if cases:
             yield f"Only in {where}: {', '.join(map(code, cases))}"
-    if meant := if_meant(found.pairs):
-        yield escape(meant)
     yield _end(found, failing)
 
 
@@ -143,10 +140,9 @@ def _change(times: Times) -> str:
 
 def _reasons(pair: Pair) -> str:
     """Every finding of what is not a plain pass."""
-    told = [] if pair.verdict.status is Status.PASS else in_short(pair)
-    if not told:
+    if pair.verdict.status is Status.PASS or pair.status == "not_in_a":
         return ""
-    lines = "\n".join(f"- {escape(one)}" for one in told)
+    lines = "\n".join(f"- {escape(one)}" for one in pair.verdict.reasons)
     return f"{code(pair.verdict.case)}: {pair.status}\n\n{lines}"
 
 

@@ -381,9 +381,7 @@ class TestCommand:
         assert f"`{DECODE}`: regressed\n\n- device time 8.160 ms: +2.00 % against 8.000 ms" in out
         assert out.endswith(f"Refused: `{DECODE}` (device time judged in 1 of 1 case)\n")
 
-    def test_counts_are_one_line_after_the_time_and_what_is_common_stands_once(
-        self, tmp_path: Path, capsys: Capture
-    ) -> None:
+    def test_counts_are_one_line_after_the_time(self, tmp_path: Path, capsys: Capture) -> None:
         a = sessions(tmp_path / "a", cases=DECODES[:2], counts=LAUNCHES)
         more = Counts(launches=1002, python_calls=5010)
         b = a_run(tmp_path / "b", 1.02, cases=DECODES[:2], counts=more)
@@ -396,9 +394,6 @@ class TestCommand:
             assert block[1].startswith(
                 "- the host does more for a step: launches 1,000 -> 1,002, Python calls 5,000 -> 5,010"
             )
-        assert out.count(str(a)) == 1
-        assert out.count("python -m baselines refresh") == 1
-        assert out.count("baselines/allowed.toml") == 1
 
     def test_the_head_says_what_the_sides_are(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
         assert compared(a, a_run(tmp_path / "b")) == 0
@@ -432,7 +427,6 @@ class TestCommand:
         assert compared(a, b) == 1
         out = capsys.readouterr().out
         assert out.count("All: device time is shown, not judged: 1 session in ") == 1
-        assert "sessions needed to judge" not in out
 
     def test_a_plain_pass_needs_no_reasons(self, a: Path, tmp_path: Path, capsys: Capture) -> None:
         assert compared(a, a_run(tmp_path / "b")) == 0
