@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,8 +11,8 @@ from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.commands import COMMANDS
 
-# As a shell says of a program that SIGINT or SIGPIPE ended: neither judged anything.
-_INTERRUPTED, _BROKEN_PIPE = 130, 141
+# As a shell says of a program that a signal ended: SIGINT, SIGPIPE, SIGTERM. None judged anything.
+_INTERRUPTED, _BROKEN_PIPE, _TERMINATED = 130, 141, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,5 +53,12 @@ def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _terminated(*_: object) -> None:
+    """As an exception it ends what a command has started too: a refresh's pytest would
+    hold the GPU for whoever comes next."""
+    raise SystemExit(_TERMINATED)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(main())

@@ -1,8 +1,10 @@
 """python -m baselines refresh: what becomes a baseline, and all that does not."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from baselines.store import Store
 from baselines.verdict import Status
 from perf_tests.selftests.records import DECODE, hard_key, record, soft_key
 from perf_tests.selftests.refreshes import PREFILL, five, loaded, refresh, session, squeezed, tree
+from perf_tests.selftests.tiny import ROOT, environment
 
 FAILING = (Status.IMPOSSIBLE, Status.BELOW_BAND, Status.REGRESSED)
 
@@ -342,6 +345,20 @@ class Pytest:
         return subprocess.CompletedProcess(command, code)
 
 
+# What stands in for a session that takes long.
+SLEEPS = """
+import os, pathlib, time
+
+def pytest_addoption(parser):
+    parser.addoption("--perf-out")
+    parser.addoption("--perf-baselines")
+
+def pytest_configure(config):
+    pathlib.Path("pid").write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+
+
 def value(command: Sequence[str], option: str) -> str:
     """The value of an option that is given once."""
     (given,) = [argument for argument in command if argument.startswith(f"{option}=")]
@@ -534,6 +551,23 @@ class TestMeasured:
             in capsys.readouterr().err
         )
         assert not (tmp_path / "s").exists()
+
+    def test_a_refresh_that_is_ended_ends_its_pytest(self, tmp_path: Path) -> None:
+        """Else it would hold the GPU for whoever comes next."""
+        (tmp_path / "conftest.py").write_text(SLEEPS, encoding="utf-8")
+        command = [sys.executable, "-m", "baselines", "refresh", "--allow-dirty", "-m", "gpu"]
+        place = environment(PYTHONPATH=str(ROOT))
+        with subprocess.Popen(command, cwd=tmp_path, env=place, stdout=subprocess.DEVNULL) as refreshing:
+            started = tmp_path / "pid"
+            while not (started.exists() and started.read_text(encoding="utf-8")):
+                assert refreshing.poll() is None
+                time.sleep(0.05)
+            pid = int(started.read_text(encoding="utf-8"))
+            refreshing.terminate()
+
+            assert refreshing.wait(timeout=60) == 143
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
     def test_a_dry_run_measures_too(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
