@@ -20,7 +20,7 @@ READY :=
 endif
 
 # Tests of the harness run on all cores, where pytest-xdist is there; what measures runs alone.
-SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist") and print("-n logical --maxprocesses 8 --dist loadfile")')
+SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist") and print("-n logical --maxprocesses 8 --dist worksteal")')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test long lint refresh clean
@@ -43,7 +43,7 @@ test: $(READY) ## everything that needs no GPU, but for the long proofs
 	$(PY) -m pytest -m "not gpu and not cpu and not long" $(SIDE_BY_SIDE) --benchmark-quiet
 	$(PY) -m pytest -m cpu --benchmark-quiet
 
-long: $(READY) ## proofs that take minutes: a real PostgreSQL, many writers at once
+long: $(READY) ## proofs that take minutes: a real PostgreSQL, writers killed, runs that are hurt
 	$(PY) -m pytest -m "long and not gpu" $(SIDE_BY_SIDE) --benchmark-quiet
 
 lint: $(READY) ## ruff, mypy, and the workflows against their schema and zizmor

@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "cpu: measures on this machine's CPU",
         "gpu: measures on an NVIDIA GPU",
         "measures(phase): a test that measures every case of that phase",
-        "long: proofs that take minutes (make long)",
+        "long: proofs that take long, whole runs among them (make long)",
         "judges: a test that gives the verdict of every case",
     ):
         config.addinivalue_line("markers", line)

@@ -339,6 +339,7 @@ def test_a_bad_file_is_a_usage_error(place: Place, text: str | None, said: str) 
     assert "Traceback" not in done.out
 
 
+@pytest.mark.long
 def test_a_small_lane_of_ones_own_is_measured(place: Place, torch_installed: None) -> None:  # noqa: ARG001 - it skips
     folder = write_config(place.home / "tiny")
     path = store(

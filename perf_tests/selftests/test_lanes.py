@@ -519,6 +519,7 @@ def test_a_worker_of_xdist_measures_nothing(place: Place) -> None:
     assert "1 error" in done.out
 
 
+@pytest.mark.long
 def test_xdist_is_refused(place: Place) -> None:
     pytest.importorskip("xdist")
     done = place.pytest("-n", "2", "-m", "cpu", "-k", "b1", "perf_tests/test_decode.py")

@@ -21,6 +21,7 @@ torch.nn.functional.scaled_dot_product_attention = watched
 """
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("torch_installed")
 def test_the_example_is_measured_beside_eager(place: Place) -> None:
     done = place.pytest(

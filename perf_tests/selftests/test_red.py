@@ -639,6 +639,7 @@ def expect_red(counted: Counted, before: dict[Path, bytes], ran: Ran) -> None:
     assert counted.stored() == before
 
 
+@pytest.mark.long
 def test_a_count_that_grew_fails_a_real_run(counted: Counted) -> None:
     before = counted.stored()
     expect_red(counted, before, counted.run())

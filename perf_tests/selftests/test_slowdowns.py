@@ -193,6 +193,7 @@ def test_an_unknown_slowdown_is_refused_with_those_there_are(place: Place) -> No
     assert f"{VARIABLE}: there is no slowdown 'kv-coyp'; there are kv-copy, " in done.out
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("torch_installed")
 def test_a_slowed_run_says_so_in_its_folder(place: Place) -> None:
     command = (sys.executable, "-m", "perf_tests.proof.sessions", "--out", str(place.home / "slowed"))

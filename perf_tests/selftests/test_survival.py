@@ -12,7 +12,7 @@ from baselines.run import RunFolder
 from baselines.verdict import Status
 from perf_tests.selftests.tiny import Done, Junit, Place, environment, read_junit, write_config
 
-pytestmark = pytest.mark.usefixtures("torch_installed")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("torch_installed")]
 
 FIRST, SECOND = "prefill-b1-p32-fp32-eager", "prefill-b1-p128-fp32-eager"
 HURT, LAST = "prefill-b1-p256-fp32-eager", "prefill-b2-p32-fp32-eager"
