@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-from baselines.interval import Spread, moderated, own_spread, pool, t_quantile
+from baselines.interval import Spread, moderated, own_spread, pool, squares, t_quantile
 from baselines.policy import Policy
 
 # Two modes lie apart by so many SDs within them, of ten sessions. One mode of ten normal
@@ -188,9 +188,7 @@ def two_modes(logs: Sequence[float], *, floor: float) -> tuple[Mode, ...]:
     at = max(splits, key=lambda i: ordered[i] - ordered[i - 1])
     low, high = ordered[:at], ordered[at:]
     gap = high[0] - low[-1]
-    within = math.sqrt(
-        (variance(low) * (len(low) - 1) + variance(high) * (len(high) - 1)) / (len(ordered) - 2)
-    )
+    within = math.sqrt((squares(low) + squares(high)) / (len(ordered) - 2))
     apart = MODES_APART * max(1.0, (_MODES_SESSIONS / len(ordered)) ** 2)
     if gap <= floor or gap <= apart * within:
         return ()
