@@ -17,7 +17,7 @@ _INTERRUPTED, _BROKEN_PIPE, _TERMINATED = 130, 141, 143
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Exit code: 0 done, 1 refused or found worse, 2 bad input, 130 by
-    Ctrl-C, 141 where nobody reads the answer to its end."""
+    Ctrl-C, 141 where nobody reads the answer to its end, 143 by SIGTERM."""
     try:
         code = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()

@@ -45,12 +45,13 @@ def overstepped(value: int, counted: Sequence[int]) -> int | None:
 def count_changes(now: Sequence[Counts | None], then: Sequence[Counts | None]) -> tuple[CountChange, ...]:
     """What differs between the processes of this run and the stored sessions: counts that
     all of `now` have beyond all of `then`, to the same side. Counts are exact, so that
-    nothing has to be allowed for but the sessions' own differences. Who did not count
-    something, or found it to differ from step to step, says nothing of it."""
+    nothing has to be allowed for but the sessions' own differences. A process that did
+    not count, or found a count to differ from step to step, says nothing of it; what a
+    stored session found to differ is no exact count."""
     found = []
     for name in WORDS:
         values, stored = _counted(name, now), _counted(name, then)
-        if not values or not stored:
+        if not values or not stored or len(stored) < _counting(then):
             continue
         # Of several processes the one that differs least speaks for all.
         nearest = min(values) if min(values) > max(stored) else max(values)
@@ -61,11 +62,19 @@ def count_changes(now: Sequence[Counts | None], then: Sequence[Counts | None]) -
 
 
 def lost_counts(now: Sequence[Counts | None], then: Sequence[Counts | None]) -> tuple[str, ...]:
-    """The names of counts that every stored session has, and no process of this run: none
-    took them, or they differ from step to step."""
+    """The names of counts that every stored session has which counted at all, and no process
+    of this run: none took them, or they differ from step to step."""
+    sessions = _counting(then)
     return tuple(
-        name for name in WORDS if then and len(_counted(name, then)) == len(then) and not _counted(name, now)
+        name
+        for name in WORDS
+        if sessions and len(_counted(name, then)) == sessions and not _counted(name, now)
     )
+
+
+def _counting(sessions: Sequence[Counts | None]) -> int:
+    """How many counted at all."""
+    return sum(counts is not None for counts in sessions)
 
 
 def _counted(name: str, sessions: Sequence[Counts | None]) -> list[int]:

@@ -4,12 +4,14 @@ A pure function of what a run observed, the bands, the stored sessions and the
 policy. It reads no files and knows no GPU.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from analytic import text
 from baselines.allowed import Allowed
+from baselines.canary import Fall
 from baselines.card_clock import steps_above
 from baselines.comparison import Comparison, compare
 from baselines.derived import CPU, Derived
@@ -65,7 +67,8 @@ def judge(
         case_id = derived.record.case.id
         spoilt, past = _validity(derived), pasts[_kind(derived.record)]
         known, one = stored.get(case_id), past.compared.get(case_id)
-        found = [*_physics(derived), *_expectation(derived, bands), *_memory(derived), *_clock(derived)]
+        fall = one.fall if one else None
+        found = [*_physics(derived), *_expectation(derived, bands, fall), *_memory(derived), *_clock(derived)]
         if case_id in damaged:
             found.append(Finding(status=Status.INCOMPARABLE, text=damaged[case_id]))
         elif known is None:
@@ -134,12 +137,10 @@ def _pasts(
 
 
 def _worst_first(found: Sequence[Finding]) -> list[Finding]:
-    """A slow GPU excuses what it explains, a low fraction too; what it does not explain
-    comes before it. sorted() keeps the order of checks among equals."""
-    order = list(Status)
-    if any(f.status in (Status.IMPOSSIBLE, Status.REGRESSED) for f in found):
-        order.remove(Status.INVALID)
-        order.insert(order.index(Status.REGRESSED) + 1, Status.INVALID)
+    """What a slow GPU explains is `invalid`; what it does not explain comes before it.
+    sorted() keeps the order of checks among equals."""
+    order: list[Status] = [status for status in Status if status is not Status.INVALID]
+    order.insert(order.index(Status.REGRESSED) + 1, Status.INVALID)
     return sorted(found, key=lambda f: order.index(f.status))
 
 
@@ -193,7 +194,7 @@ def _clock(derived: Derived) -> list[Finding]:
     return [Finding(status=Status.PASS, text=said)]
 
 
-def _expectation(derived: Derived, bands: Sequence[Band]) -> list[Finding]:
+def _expectation(derived: Derived, bands: Sequence[Band], fall: Fall | None) -> list[Finding]:
     record = derived.record
     band = find_band(bands, gpu=record.gpu, case=record.case)
     if band is None:
@@ -206,6 +207,9 @@ def _expectation(derived: Derived, bands: Sequence[Band]) -> list[Finding]:
         return [Finding(status=Status.WARN, text=f"no device time to hold against the band: {note}")]
     said = f"{band.metric} {fraction:.3f}"
     limits = f"the band {band.low:g} to {band.high:g} ({band.reason})"
+    if fraction < band.low <= fraction * math.exp(fall.excused if fall else 0.0):
+        slow = f"the GPU was slow, not the code: {fall.words if fall else ''}"
+        return [Finding(status=Status.INVALID, text=f"{slow}; {said} < {band.low:g}, below {limits}")]
     if fraction < band.low:
         # Other work on a CPU slows a step a hundredfold: said, and no failure.
         status = Status.WARN if record.gpu == CPU else Status.BELOW_BAND

@@ -26,8 +26,8 @@ class Past:
     @classmethod
     def of(cls, compared: Mapping[str, Comparison], policy: Policy, *, suite: int) -> "Past":
         """`suite` is how many baselines there are: a case is judged alike whatever else
-        was selected."""
-        night = Night(policy=policy, judged=suite)
+        was selected. One that only lends its spread may have fewer than are compared."""
+        night = Night(policy=policy, judged=max(suite, len(compared)))
         return cls(compared=compared, night=night, shift=_shift(compared, night))
 
     def findings(self, case_id: str, allowed: Sequence[Allowed], *, unconfirmed: str) -> list[Finding]:
@@ -69,7 +69,8 @@ class Past:
             self.night.stand(change) is Stand.SUSPECTED and not self.night.excused(change, fall)
             for change in one.judged
         )
-        return times or (bool(grown) and not one.fresh and not one.software_changed)
+        alone = any(change.processes < 2 for change in grown)
+        return times or (alone and not one.software_changed)
 
 
 def _shift(compared: Mapping[str, Comparison], night: Night) -> Shift | None:

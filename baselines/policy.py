@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 class Policy:
     """`screen_alpha`: the chance that identical code is suspected, per comparison, and
     measured again; loose, for a suspicion costs a process and not a failure.
-    `claim_alpha`: the chance that any of a run's comparisons of identical code is called
+    `claim_alpha`: the chance that any of a suite's cases of identical code is called
     slower; it is divided by their number. `rounds`: in how many fresh processes a suspect
     is measured at most; with 0 the one session decides by itself.
     `min_effect`: the relative change of device time below which nothing is claimed,

@@ -165,8 +165,7 @@ def count_findings(
         if change.growth > 0 and row is not None:
             said = f"{_MORE}: {change}, allowed up to {row.by:+,} ({row.reason})"
             found.append(Finding(status=Status.PASS, text=said))
-    if grown:
-        found.append(_grown(grown, one, night, unconfirmed=unconfirmed))
+    found += _grown(grown, one, night, unconfirmed=unconfirmed)
     if one.lost:
         names = ", ".join(WORDS[name] for name in one.lost)
         said = f"{names}: every stored session counted them, and this run did not, or found other numbers each step"
@@ -177,19 +176,24 @@ def count_findings(
 _MORE = "the host does more for a step"
 
 
-def _grown(grown: Sequence[CountChange], one: Comparison, night: Night, *, unconfirmed: str) -> Finding:
-    more, processes = f"{_MORE}: {_listed(grown)}", min(change.processes for change in grown)
+def _grown(grown: Sequence[CountChange], one: Comparison, night: Night, *, unconfirmed: str) -> list[Finding]:
+    """Each count by itself: one that a fresh process could not take holds up no other."""
     if one.software_changed:
-        return Finding(status=Status.WARN, text=f"{more}{_since(one)}")
-    if night.policy.rounds and processes < 2:
-        said = f"{more}, not confirmed: {unconfirmed or _asked(one, night)}"
-        return Finding(status=Status.SUSPECT, text=said)
-    again = f", at least so many in each of {processes} processes" if processes > 1 else ""
-    said = (
-        f"{more}{again}; baseline {one.stored.place}; if this is meant: {refresh_command(one.derived)}, "
-        "or declare it in baselines/allowed.toml"
-    )
-    return Finding(status=Status.REGRESSED, text=said)
+        said = f"{_MORE}: {_listed(grown)}{_since(one)}"
+        return [Finding(status=Status.WARN, text=said)] if grown else []
+    found = []
+    if sure := [change for change in grown if change.processes > 1 or not night.policy.rounds]:
+        processes = min(change.processes for change in sure)
+        again = f", at least so many in each of {processes} processes" if processes > 1 else ""
+        said = (
+            f"{_MORE}: {_listed(sure)}{again}; baseline {one.stored.place}; if this is meant: "
+            f"{refresh_command(one.derived)}, or declare it in baselines/allowed.toml"
+        )
+        found.append(Finding(status=Status.REGRESSED, text=said))
+    if unsure := [change for change in grown if change not in sure]:
+        said = f"{_MORE}: {_listed(unsure)}, not confirmed: {unconfirmed or _asked(one, night)}"
+        found.append(Finding(status=Status.SUSPECT, text=said))
+    return found
 
 
 def _listed(changes: Sequence[CountChange]) -> str:

@@ -193,7 +193,7 @@ def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
         in_a=stored is not None,
         device_judged=bool(valid and valid.device),
         wall_judged=bool(valid and valid.wall and first.record.case.promise.wall),
-        counts_judged=bool(valid and _counted(first, stored)),
+        counts_judged=bool(valid and _counted(every, stored)),
         device=Times(
             # Of several cards the sessions of B's own.
             a_s=_mean(then_s) if judged_by is None else exp(judged_by.mean),
@@ -211,10 +211,10 @@ def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
     )
 
 
-def _counted(derived: Derived, stored: Stored | None) -> bool:
+def _counted(every: Sequence[Derived], stored: Stored | None) -> bool:
     """Whether both sides have counts."""
-    then = [s.counts for s in stored.baseline.sessions] if stored else []
-    return derived.record.measurement.counts is not None and bool(then) and None not in then
+    then = any(s.counts for s in stored.baseline.sessions) if stored else False
+    return then and any(one.record.measurement.counts for one in every)
 
 
 def _mean(times_s: Sequence[float]) -> float | None:

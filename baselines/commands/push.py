@@ -72,7 +72,7 @@ def _folders(given: Sequence[Path]) -> list[RunFolder]:
 def _send(folder: RunFolder, history: "History", *, named: bool) -> bool:
     """Sends a run and says so; False for one that cannot be read. Raises HistoryError."""
     try:
-        if not named and (why := settled(folder, history)):
+        if (why := settled(folder, history)) and (folder.disowned or not named):
             print(f"{folder.path}: {why}")
             return True
         appended = send(folder, history)

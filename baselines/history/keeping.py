@@ -27,7 +27,7 @@ def check_choice(given: str | None, *, root: Path) -> Place:
 def keep(folder: RunFolder, place: Place) -> str:
     """Appends a run that has ended; returns what is to be said, empty where all went well."""
     try:
-        if place.url is None:
+        if place.url is None or folder.disowned:
             withhold(folder)
         else:
             with open_history(place, create=True) as history:

@@ -81,6 +81,8 @@ def _sent(entries: tuple[Entry, ...], folder: RunFolder, history: "History") -> 
 def settled(folder: RunFolder, history: "History") -> str | None:
     """Why there is nothing to send, as far as the note tells; None where there is. Raises FormatError."""
     note = read_note(folder)
+    if why := folder.disowned:
+        return f"{why}: no part of any history"
     if note.withheld:
         return "kept out of every history, as the run asked; name its folder to send it"
     noted = {(s.records, s.exit_status) for s in note.sent if s.database == history.id}

@@ -52,7 +52,8 @@ class Replacing:
         like = next(iter(self.by_case.values()))[0]
         suite = suite_of(pinned_alike(self.store, like, roofs))
         assessed = assess(proposals, suite, self.policy, allowed=self.allowed)
-        refusals = [words for one in assessed for words in one.refusals(self.terms)]
+        # What is stored already was accepted then.
+        refusals = [w for one in assessed if not _is_stored(one) for w in one.refusals(self.terms)]
         return [self._change(one) for one in assessed], refusals
 
     def _roofs(self) -> Roofs:
@@ -76,7 +77,7 @@ class Replacing:
     def _change(self, one: Assessed) -> Replaced:
         old = one.proposed.old.baseline if one.proposed.old else None
         path = self.store.path(self.by_case[one.proposed.case.id][0])
-        if old is not None and old.sessions == one.proposed.new.sessions:
+        if old is not None and _is_stored(one):
             # As after a kill between two files: who took them, and why, stays as it is.
             return Replaced(path=path, old=old, new=old, comparable=False, note="unchanged")
         reason = self.terms.reason if one.is_worse else None
@@ -88,3 +89,9 @@ class Replacing:
             comparable=one.proposed.before is not None,
             note="; ".join(notes),
         )
+
+
+def _is_stored(one: Assessed) -> bool:
+    """Whether the new sessions are those that are there."""
+    old = one.proposed.old
+    return old is not None and old.baseline.sessions == one.proposed.new.sessions

@@ -123,7 +123,8 @@ def grown(one: Proposed) -> list[CountChange]:
         return []
     now = [session.counts for session in one.fresh.baseline.sessions]
     then = [session.counts for session in one.before.baseline.sessions]
-    return [change for change in count_changes(now, then) if change.growth > 0]
+    counting = sum(counts is not None for counts in now)
+    return [c for c in count_changes(now, then) if c.growth > 0 and c.processes == counting]
 
 
 def software_changed(one: Proposed) -> bool:

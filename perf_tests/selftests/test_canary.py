@@ -13,7 +13,7 @@ from baselines.store import baseline_of
 from baselines.suite import Stored
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import CPU_CEILINGS, DECODE, record, soft_key
-from perf_tests.selftests.verdicts import verdict_of
+from perf_tests.selftests.verdicts import BAND, verdict_of
 
 DEVICE_S = 0.0078
 FACTORS = (0.998, 0.999, 1.0, 1.001, 1.002)
@@ -119,13 +119,16 @@ def verdict(
 ) -> Verdict:
     """Against five sessions of the same GPU, with SESSIONS or other ceilings."""
     held = session_ceilings or dict(enumerate(SESSIONS))
+    return verdict_of(measured, of_sessions(measured, held, counts), bands=())
+
+
+def of_sessions(measured: Record, held: Mapping[int, Ceilings], counts: Counts | None) -> Stored:
     sessions = [
         replace(one(DEVICE_S * f, gpu=measured.gpu, counts=counts), run=f"run-{i}", ceilings=held.get(i))
         for i, f in enumerate(FACTORS)
     ]
     baseline = baseline_of(sessions, written="2026-11-22T12:00:00+00:00", command="a test")
-    stored = Stored(baseline=baseline, place="the/store.json", digest=None, regime="launch")
-    return verdict_of(measured, stored, bands=())
+    return Stored(baseline=baseline, place="the/store.json", digest=None, regime="launch")
 
 
 class TestVerdict:
@@ -148,6 +151,22 @@ class TestVerdict:
 
         assert found.status is status
         assert any(r.startswith("the GPU was slow") for r in found.reasons)
+
+    @pytest.mark.parametrize(("slower", "status"), [(1.2, Status.INVALID), (1.5, Status.BELOW_BAND)])
+    def test_it_excuses_a_low_fraction_by_as_much(self, slower: float, status: Status) -> None:
+        """0.547 of the bound, with a band from 0.5: a GPU at 0.8 of its speed reaches 0.456."""
+        measured = one(DEVICE_S * slower, scaled(0.8))
+        stored = of_sessions(measured, dict(enumerate(SESSIONS)), None)
+        found = verdict_of(measured, stored, bands=[replace(BAND, low=0.5)])
+
+        assert found.status is status
+
+    def test_what_is_as_slow_on_a_gpu_as_fast_as_ever_is_the_code(self) -> None:
+        slow, healthy = one(DEVICE_S * 1.08, scaled(0.9)), one(DEVICE_S * 1.08)
+        stored = of_sessions(slow, dict(enumerate(SESSIONS)), None)
+
+        assert verdict_of(slow, stored, bands=(), fresh=[slow] * 3).status is Status.INVALID
+        assert verdict_of(slow, stored, bands=(), fresh=[healthy] * 3).status is Status.REGRESSED
 
     def test_it_excuses_no_counts_and_no_broken_clock(self) -> None:
         slow = one(DEVICE_S * 1.08, scaled(0.9))

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from analytic import Promise
 from baselines.judge import Judgement
 from baselines.judging import judge_folder
+from baselines.past import Past
 from baselines.policy import POLICY, Policy
 from baselines.record import Record
 from baselines.store import Store
@@ -181,6 +184,14 @@ def together(factors: Sequence[float], **changed: object) -> Judgement:
         for c, f in zip(CASES, factors, strict=True)
     ]
     return judged(measured, SUITE)
+
+
+@pytest.mark.parametrize(("suite", "judged"), [(1, 2), (7, 7)])
+def test_what_is_claimed_is_corrected_for_the_suite_and_for_what_is_compared(suite: int, judged: int) -> None:
+    """A store that only lends its spread may hold fewer baselines than are compared."""
+    compared: Any = {case: SimpleNamespace(device=None) for case in CASES[:2]}
+
+    assert Past.of(compared, POLICY, suite=suite).night.judged == judged
 
 
 class TestShift:

@@ -63,9 +63,14 @@ class TestCompared:
     def test_who_did_not_count_silences_nobody(self, unknown: Counts | None) -> None:
         more = replace(COUNTS, launches=1400)
 
-        assert changes(more, COUNTS, unknown) == ["launches 1,301 -> 1,400"]
         (found,) = count_changes([more, unknown], [COUNTS])
         assert (str(found), found.processes) == ("launches 1,301 -> 1,400", 1)
+
+    def test_what_a_stored_session_found_to_differ_is_no_exact_count(self) -> None:
+        more, differs = replace(COUNTS, launches=1400), replace(COUNTS, launches=None)
+
+        assert changes(more, COUNTS, differs) == []
+        assert changes(more, COUNTS, None) == ["launches 1,301 -> 1,400"]
 
     def test_what_sessions_disagree_on_is_compared_with_the_nearest(self) -> None:
         """One odd session must not silence what all others say."""
@@ -104,6 +109,17 @@ class TestVerdict:
         assert "syncs 0 -> 32, not confirmed: no fresh process" in alone.verdicts[0].reasons[0]
         assert agreed.verdicts[0].status is Status.REGRESSED
         assert odd.verdicts[0].status is Status.PASS
+
+    def test_a_count_that_nobody_took_again_holds_up_no_other(self) -> None:
+        more = replace(COUNTS, syncs=32, launches=1400)
+        again = counted(replace(more, launches=None))
+        found = judged([counted(more)], {DECODE: stored()}, fresh={DECODE: [again]})
+        sure, unsure = (r for r in found.verdicts[0].reasons if "the host does more" in r)
+
+        assert found.verdicts[0].status is Status.REGRESSED
+        assert "syncs 0 -> 32, at least so many in each of 2 processes" in sure
+        assert "launches 1,301 -> 1,400, not confirmed: 1 of 3 fresh processes" in unsure
+        assert found.suspects == (DECODE,)
 
     def test_where_none_is_to_be_asked_it_fails_at_once(self) -> None:
         verdict = verdict_of(counted(MORE), stored(), fresh=[], policy=Policy(rounds=0))

@@ -236,6 +236,23 @@ class TestBroken:
         assert (one.device_s, one.lower_s, one.device_as_run_s, one.wall_s) == (None, None, 0.008, 0.04)
 
 
+class TestNoSession:
+    def test_it_is_no_part_of_any_history(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = f"sqlite:///{tmp_path}/history.sqlite"
+        monkeypatch.chdir(tmp_path)
+        slowed = a_run(tmp_path / "runs" / "slowed")
+        slowed.disown("slowed on purpose by x")
+        a_run(tmp_path / "runs" / "other")
+
+        assert keep(slowed, named(url)) == ""
+        assert main(["push", "--perf-history", url]) == 0
+        assert main(["push", "runs/slowed", "--perf-history", url]) == 0
+        assert {run for run, _ in kept(url)} == {"other"}
+        assert "slowed on purpose by x: no part of any history" in capsys.readouterr().out
+
+
 class TestPush:
     def test_a_run_that_cannot_be_read_is_named_and_the_others_are_sent(
         self, tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]

@@ -531,6 +531,16 @@ class TestMeasured:
         assert "These sessions are stored in" in capsys.readouterr().out
         assert tree(store) == before
 
+    def test_what_was_accepted_is_not_asked_for_again(self, tmp_path: Path) -> None:
+        store, wide = (
+            tmp_path / "store",
+            [session(tmp_path / f"r{i}", device_s=0.008 + i * 1e-3) for i in range(3)],
+        )
+
+        assert refresh(store, wide) == 1
+        assert refresh(store, wide, "--accept-blind") == 0
+        assert refresh(store, wide) == 0
+
     def test_a_folder_of_sessions_is_taken_as_they_are(self, tmp_path: Path) -> None:
         for i, run in enumerate(five(tmp_path), start=1):
             run.path.rename(tmp_path / f"session-{i}")
