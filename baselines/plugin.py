@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from analytic import SpecError, text
+from baselines.allowed import allowed_changes
 from baselines.codec import FormatError
+from baselines.expectations import bands
 from baselines.history.keeping import check_choice, keep
 from baselines.history.place import NO_HISTORY, Place
 from baselines.judging import Judged, judge_folder
@@ -151,7 +153,9 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--perf-out {out}: already holds a run; name a new folder")
     try:
         history = check_choice(config.getoption("--perf-history"), root=config.rootpath)
-    except SpecError as error:
+        # What judges is read before anything is measured for it.
+        bands(), allowed_changes()
+    except (FormatError, SpecError) as error:
         raise pytest.UsageError(str(error)) from error
     root = config.getoption("--perf-baselines")
     store = Store(Path(root) if root else config.rootpath / DEFAULT_STORE)

@@ -89,7 +89,7 @@ def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> 
         moved = movers(one.derived, one.stored.baseline) if timed.name == "device time" else ""
         said = (
             f"{timed.basis}{_again(change)}{together}, more than the {least} that chance and the floor allow; "
-            f"baseline {one.stored.place}{_since(one)}{moved}; if this is meant: {refresh_command(one.derived)}"
+            f"baseline {one.stored.place}{_since(one)}{moved}; if this is meant: {_accepting(one.derived)}"
         )
         return Finding(status=Status.REGRESSED, text=said)
     if stand is Stand.SUSPECTED:
@@ -187,7 +187,7 @@ def _grown(grown: Sequence[CountChange], one: Comparison, night: Night, *, uncon
         again = f", at least so many in each of {processes} processes" if processes > 1 else ""
         said = (
             f"{_MORE}: {_listed(sure)}{again}; baseline {one.stored.place}; if this is meant: "
-            f"{refresh_command(one.derived)}, or declare it in baselines/allowed.toml"
+            f"{_accepting(one.derived)}, or declare it in baselines/allowed.toml"
         )
         found.append(Finding(status=Status.REGRESSED, text=said))
     if unsure := [change for change in grown if change not in sure]:
@@ -265,3 +265,8 @@ def refresh_command(derived: Derived) -> str:
     case, lane = derived.record.case, CPU if derived.record.gpu == CPU else "gpu"
     asked = f" {case.why.removeprefix(ASKED_FOR)}" if case.why.startswith(ASKED_FOR) else ""
     return f"python -m baselines refresh --sessions 5 -m {lane} -k {case.id}{asked}"
+
+
+def _accepting(derived: Derived) -> str:
+    """The command that stores what is worse."""
+    return f'commit it, and {refresh_command(derived)} --accept-regression "why"'

@@ -47,7 +47,10 @@ def _notes(config: pytest.Config, perf: PerfState) -> Iterator[str]:
         if any(place.glob("*.json")):
             yield from _said(found.within(place), lane=lane)
         elif found.within(place).gaps:
-            yield f"no baseline of {place.name} on {place.parent.name} is stored: {_refresh(lane)} stores them"
+            root = perf.store.root
+            where = f"in {root}" if root.is_dir() else f"in {root}, which is no folder"
+            what = f"no baseline of {place.name} on {place.parent.name} is stored {where}"
+            yield f"{what}: {_refresh(lane)} stores them"
 
 
 def _on_request() -> Iterator[Planned]:

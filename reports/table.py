@@ -64,15 +64,18 @@ def _row(derived: Derived, verdict: Verdict | None) -> tuple[str, ...]:
         text.percent(derived.wall_fraction),
         text.tokens_per_s(derived.tokens_per_s),
         derived.regime,
-        _seen(verdict),
+        _seen(verdict, promised=derived.record.case.promise.wall is not None),
         NOT_JUDGED if verdict is None else verdict.status.value,
     )
 
 
-def _seen(verdict: Verdict | None) -> str:
+def _seen(verdict: Verdict | None, *, promised: bool) -> str:
+    """Of device time and of the wall; of a wall that nothing is promised of, and that is
+    not judged, in brackets."""
     if verdict is None or (verdict.sees_device is None and verdict.sees_wall is None):
         return "–"
-    return f"{text.seen_from(verdict.sees_device)}, {text.seen_from(verdict.sees_wall)}"
+    wall = text.seen_from(verdict.sees_wall)
+    return f"{text.seen_from(verdict.sees_device)}, {wall if promised else f'({wall})'}"
 
 
 def generate_table(derived: Sequence[Derived]) -> str:

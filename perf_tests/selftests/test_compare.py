@@ -401,6 +401,8 @@ class TestCommand:
             f"- A: {MODEL} on h100-sxm, 1 card, commit abc1234, driver 580.159, 5 runs in {a}",
             f"- B: {MODEL} on h100-sxm, 1 card, commit abc1234, driver 580.159, 1 run in {tmp_path / 'b'}",
         ]
+        assert compared(a, a_run(tmp_path / "d", change=lambda r: replace(r, dirty=True))) == 0
+        assert "commit abc1234-dirty" in capsys.readouterr().out.splitlines()[1]
         store = a_store(tmp_path / "store")
         assert compared(store.root, a_run(tmp_path / "c"), "--json") == 0
         first, second = json.loads(capsys.readouterr().out)["sides"]

@@ -97,7 +97,10 @@ class TestVerdict:
         assert verdict.reasons[0].startswith(
             "the host does more for a step: syncs 0 -> 32, at least so many in each of 4 processes; baseline "
         )
-        assert f"-k {DECODE}, or declare it in baselines/allowed.toml" in verdict.reasons[0]
+        assert (
+            f'-k {DECODE} --accept-regression "why", or declare it in baselines/allowed.toml'
+            in verdict.reasons[0]
+        )
 
     def test_one_fresh_process_is_asked_first(self) -> None:
         alone = judged([counted(MORE)], {DECODE: stored()}, fresh={})

@@ -10,13 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from analytic.ceilings_file import read_ceilings
 from baselines import plugin
 from baselines import store as stores
-from baselines.codec import read
+from baselines.codec import FormatError, read
 from baselines.history.opening import open_history
 from baselines.history.place import Place as Kept
 from baselines.judging import Judged
@@ -633,6 +634,20 @@ def test_a_report_that_fails_is_known_before_a_baseline_is_stored(pytestconfig: 
     )
 
     assert lanes > report > baselines
+
+
+@pytest.mark.parametrize("table", ["bands", "allowed_changes"])
+def test_a_bad_table_is_said_before_anything_is_measured(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bad() -> None:
+        raise FormatError(f"{table}.toml: row 1: gpu is missing")
+
+    monkeypatch.setattr(plugin, table, bad)
+    config: Any = SimpleNamespace(getoption=lambda _: None, rootpath=tmp_path, stash=pytest.Stash())
+
+    with pytest.raises(pytest.UsageError, match=rf"{table}\.toml: row 1: gpu is missing"):
+        plugin.pytest_configure(config)
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def test_it_says_both_numbers_every_process_and_the_way_out(red: Red) -> None:
         f"regressed: device time {now_ms:.3f} ms: +3.00 % against {now_ms / 1.03:.3f} ms",
         "(+3.00 %, +3.00 %, +3.00 % in 3 fresh processes)",
         str(red.home.baseline()),
-        f"if this is meant: python -m baselines refresh --sessions 5 -m gpu -k {SLOW}",
+        f"if this is meant: commit it, and python -m baselines refresh --sessions 5 -m gpu -k {SLOW} --accept",
     ):
         assert words in red.ran.said()
 

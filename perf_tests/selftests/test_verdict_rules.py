@@ -199,8 +199,8 @@ class TestHistory:
             "device time 8.034 ms: +3.00 % against 7.800 ms, the mean of 5 sessions "
             "(+3.00 %, +3.00 %, +3.00 % in 3 fresh processes): +3.00 % in all, more than the 0.50 % that "
             "chance and the floor allow; "
-            f"baseline {PLACE}; if this is meant: "
-            f"python -m baselines refresh --sessions 5 -m gpu -k {DECODE}"
+            f"baseline {PLACE}; if this is meant: commit it, and "
+            f'python -m baselines refresh --sessions 5 -m gpu -k {DECODE} --accept-regression "why"'
         )
 
     def test_what_changed_beside_it_is_named(self) -> None:
@@ -348,9 +348,8 @@ class TestHistory:
         asked = replace(decode().case, why="asked for by --perf-context=512 --perf-batch=1")
         verdict = verdict_of(decode(DEVICE_S * 1.03, case=asked))
 
-        assert verdict.reasons[0].endswith(
-            f"refresh --sessions 5 -m gpu -k {DECODE} --perf-context=512 --perf-batch=1"
-        )
+        asked = f"refresh --sessions 5 -m gpu -k {DECODE} --perf-context=512 --perf-batch=1"
+        assert f"{asked} --accept-regression" in verdict.reasons[0]
 
     def test_lost_device_time_does_not_pass_in_silence(self) -> None:
         """The wall alone judges nothing where history holds device times."""
