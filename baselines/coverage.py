@@ -50,9 +50,9 @@ def coverage(store: Store, planned: Iterable[Planned], *, gpus: Iterable[str] = 
     is of; writes nothing. `gpus` were measured, whether the store knows them or not. A
     case that a plan says is not run leaves no gap."""
     plan = tuple(planned)
-    files, _ = _files(store.root)
+    files, links = _files(store.root)
     wanted = {p.case.id for p in plan}
-    damaged = list(linked(store))
+    damaged = _as_damage(links)
     orphans = []
     for path in files:
         if path.stem not in wanted or len(path.relative_to(store.root).parts) != 3:
@@ -73,9 +73,11 @@ def misplaced(store: Store) -> tuple[Path, ...]:
 
 def linked(store: Store) -> tuple[Damage, ...]:
     """Links in the place of folders: nothing is read, or written, through them."""
-    return tuple(
-        Damage(path=link, reason="a symbolic link; a folder is needed") for link in _files(store.root)[1]
-    )
+    return tuple(_as_damage(_files(store.root)[1]))
+
+
+def _as_damage(links: Iterable[Path]) -> list[Damage]:
+    return [Damage(path=link, reason="a symbolic link; a folder is needed") for link in links]
 
 
 def _files(root: Path) -> tuple[list[Path], list[Path]]:

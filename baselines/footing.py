@@ -19,11 +19,12 @@ from baselines.yardstick import lent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footing:
-    """`known` is what B's cases are held against, with the suite that is pooled;
+    """`known` is what B's cases are held against, with the suite that is `pooled`;
     `policies` the rule of each case, for as many processes as measured it; `borrows`
     says that the suite is a store's; `notes` are what is to be known of A."""
 
     known: Against
+    pooled: Suite
     policies: Mapping[str, Policy]
     borrows: bool
     notes: tuple[str, ...]
@@ -50,7 +51,7 @@ def footing_of(
         policies[case] = replace(
             policy, rounds=len(every) - 1, min_sessions=1 if few else policy.min_sessions
         )
-    return Footing(known=known, policies=policies, borrows=borrows, notes=tuple(notes))
+    return Footing(known=known, pooled=pooled, policies=policies, borrows=borrows, notes=tuple(notes))
 
 
 def _taken(a: Sessions, like: Record) -> tuple[Against, list[str]]:

@@ -19,7 +19,7 @@ from baselines.expectations import Band, find_band
 from baselines.past import Past
 from baselines.policy import Policy
 from baselines.reasons import refresh_command
-from baselines.record import HardKey, Record
+from baselines.record import Kind
 from baselines.store import differing
 from baselines.suite import Stored, alike, suite_of
 from baselines.validity import spoilers
@@ -65,7 +65,7 @@ def judge(
     verdicts, suspects = [], []
     for derived in run:
         case_id = derived.record.case.id
-        spoilt, past = _validity(derived), pasts[_kind(derived.record)]
+        spoilt, past = _validity(derived), pasts[derived.record.kind]
         known, one = stored.get(case_id), past.compared.get(case_id)
         fall = one.fall if one else None
         found = [*_physics(derived), *_expectation(derived, bands, fall), *_memory(derived), *_clock(derived)]
@@ -99,14 +99,6 @@ def judge(
     return Judgement(verdicts=tuple(verdicts), shift=shifts[0] if shifts else None, suspects=tuple(suspects))
 
 
-# What is judged together: a GPU, a model and a hard key.
-_Kind = tuple[str, str, HardKey]
-
-
-def _kind(record: Record) -> _Kind:
-    return record.gpu, record.case.model, record.hard
-
-
 def _pasts(
     run: Sequence[Derived],
     stored: Mapping[str, Stored],
@@ -115,14 +107,14 @@ def _pasts(
     *,
     fresh: Mapping[str, Sequence[Derived]],
     unusable: Mapping[str, Sequence[str]],
-) -> dict[_Kind, Past]:
+) -> dict[Kind, Past]:
     """What history says of each kind. Of what the GPU's state spoilt it is not asked."""
-    kinds: dict[_Kind, list[Derived]] = {}
+    kinds: dict[Kind, list[Derived]] = {}
     for derived in run:
-        kinds.setdefault(_kind(derived.record), []).append(derived)
+        kinds.setdefault(derived.record.kind, []).append(derived)
     pasts = {}
     for kind, together in kinds.items():
-        known = alike(suite, together[0].record)
+        known = alike(suite, kind)
         pooled = suite_of(known)
         compared: dict[str, Comparison] = {}
         for derived in together:

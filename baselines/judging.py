@@ -78,11 +78,11 @@ def judge_folder(
     baseline spoils only its own case.
     """
     derived = derive_run(folder.records())
-    known = against(derived, store)
+    known, again = against(derived, store), measured_again(folder)
     judged = judge(
         derived,
-        fresh=confirmed(folder),
-        unusable=_unusable(folder),
+        fresh=again.measured,
+        unusable=again.unusable,
         stored=known.stored,
         damaged=known.damaged,
         suite=known.suite,
@@ -106,25 +106,27 @@ def judge_folder(
     )
 
 
-def confirmed(folder: RunFolder) -> dict[str, list[Derived]]:
-    """By case what the run's suspects were in fresh processes, in their order. One whose
-    state spoilt the measurement says nothing."""
-    found: dict[str, list[Derived]] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """By case what fresh processes measured of a run's suspects, in their order, and why
+    others say nothing: their state spoilt the measurement."""
+
+    measured: Mapping[str, Sequence[Derived]]
+    unusable: Mapping[str, Sequence[str]]
+
+
+def measured_again(folder: RunFolder) -> Again:
+    """Raises FormatError and SpecError."""
+    measured: dict[str, list[Derived]] = {}
+    unusable: dict[str, list[str]] = {}
     for again in folder.confirmations():
         for derived in derive_run(again.records()):
-            if not spoilers(derived.as_run.measurement):
-                found.setdefault(derived.record.case.id, []).append(derived)
-    return found
-
-
-def _unusable(folder: RunFolder) -> dict[str, list[str]]:
-    """By case why fresh processes say nothing of it."""
-    found: dict[str, list[str]] = {}
-    for again in folder.confirmations():
-        for record in again.records():
-            if reasons := spoilers(record.measurement):
-                found.setdefault(record.case.id, []).append("; ".join(reasons))
-    return found
+            case_id = derived.record.case.id
+            if reasons := spoilers(derived.as_run.measurement):
+                unusable.setdefault(case_id, []).append("; ".join(reasons))
+            else:
+                measured.setdefault(case_id, []).append(derived)
+    return Again(measured=measured, unusable=unusable)
 
 
 def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY) -> dict[str, float]:
@@ -134,7 +136,7 @@ def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY)
     derived, found = derive_run(tuple(records)), {}
     known = against(derived, store)
     for d in derived:
-        stored, together = known.stored.get(d.record.case.id), alike(known.suite, d.record)
+        stored, together = known.stored.get(d.record.case.id), alike(known.suite, d.record.kind)
         if stored is None:
             continue
         yardstick = device_yardstick(stored, suite_of(together), policy, card=d.record.soft.gpu_uuid)
@@ -145,5 +147,5 @@ def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY)
 
 def _suite(derived: Sequence[Derived], store: Store) -> list[Stored]:
     """Every usable baseline of the run's GPUs and models under the run's hard keys."""
-    kinds = {(d.record.gpu, d.record.case.model, d.record.hard): d for d in derived}
+    kinds = {d.record.kind: d for d in derived}
     return [one for like in kinds.values() for one in pinned_alike(store, like.record, like.roofs)]

@@ -248,6 +248,10 @@ class Measurement:
         return self.conditions.sm_clock_max_mhz if self.conditions else None
 
 
+#: What is judged together: of one GPU and one model, under one hard key.
+Kind = tuple[str, str, HardKey]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One case of one run. `gpu` is the registry's key, or "cpu"."""
@@ -264,3 +268,12 @@ class Record:
     soft: SoftKey
     ceilings: Ceilings | None
     measurement: Measurement
+
+    @property
+    def kind(self) -> Kind:
+        return self.gpu, self.case.model, self.hard
+
+    @property
+    def tree(self) -> str:
+        """Its commit, as git describes a tree that is not its commit's."""
+        return f"{self.commit}{'-dirty' if self.dirty else ''}"

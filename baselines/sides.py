@@ -9,7 +9,7 @@ from baselines.codec import FormatError
 from baselines.derived import Derived
 from baselines.record import SoftKey
 from baselines.run import RunFolder, given_twice
-from baselines.store import Store, session_of
+from baselines.store import Store
 from baselines.suite import Stored
 
 
@@ -97,9 +97,7 @@ def side_of_a(a: Sessions | Store, stored: Mapping[str, Stored], *, like: Derive
 def side_of_b(b: Sessions, processes: Mapping[str, Sequence[Derived]]) -> Side:
     records = [one.record for every in processes.values() for one in every]
     like = next(iter(processes.values()))[0]
-    return _side(
-        b.path, like, [(session_of(r).commit, r.soft) for r in records], runs=len(b.runs), stored=False
-    )
+    return _side(b.path, like, [(r.tree, r.soft) for r in records], runs=len(b.runs), stored=False)
 
 
 def _side(

@@ -15,10 +15,7 @@ from baselines.codec import FormatError
 from baselines.files import is_leftover, write_texts
 from baselines.locking import locked
 from baselines.names import require_case
-from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Record, SoftKey, require_times
-
-# As git describes a tree that is not its commit's.
-DIRTY = "-dirty"
+from baselines.record import SCHEMA, Counts, HardKey, KernelTime, Kind, Record, SoftKey, require_times
 
 DEFAULT_STORE = Path("baselines") / "data"
 
@@ -107,6 +104,10 @@ class Baseline:
                 )
 
     @property
+    def kind(self) -> Kind:
+        return self.gpu, self.model, self.hard
+
+    @property
     def device_medians_s(self) -> tuple[float, ...]:
         return tuple(s.device_median_s for s in self.sessions if s.device_median_s is not None)
 
@@ -137,7 +138,7 @@ def session_of(record: Record) -> Session:
     return Session(
         run=record.run,
         started=record.started,
-        commit=f"{record.commit}{DIRTY if record.dirty else ''}",
+        commit=record.tree,
         soft=record.soft,
         wall_s=record.measurement.wall_s,
         device_s=record.measurement.device_s,

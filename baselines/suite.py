@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from analytic import Promise
 from baselines.policy import Policy
-from baselines.record import Record
+from baselines.record import Kind
 from baselines.store import Baseline
 from baselines.yardstick import Priors, Sample, Yardstick, priors, yardstick
 
@@ -66,10 +66,8 @@ class Suite:
         return self.capped if stored.capped else self.steady
 
 
-def alike(stored: Sequence[Stored], record: Record) -> list[Stored]:
-    """Those of the record's GPU and model under its hard key: what it is judged together with."""
-    wanted = (record.gpu, record.case.model, record.hard)
-    return [one for one in stored if (one.baseline.gpu, one.baseline.model, one.baseline.hard) == wanted]
+def alike(stored: Sequence[Stored], kind: Kind) -> list[Stored]:
+    return [one for one in stored if one.baseline.kind == kind]
 
 
 def suite_of(stored: Sequence[Stored]) -> Suite:

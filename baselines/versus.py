@@ -19,11 +19,11 @@ from baselines.derived import Derived
 from baselines.expectations import bands
 from baselines.footing import Footing, footing_of
 from baselines.judge import judge
-from baselines.judging import confirmed, derive_run
+from baselines.judging import derive_run, measured_again
 from baselines.policy import POLICY
 from baselines.sides import Sessions, Side, require_alike, side_of_a, side_of_b
 from baselines.store import Store
-from baselines.suite import Stored, suite_of
+from baselines.suite import Stored
 from baselines.validity import spoilers
 from baselines.verdict import Outcome, Shift, Status, Verdict
 
@@ -148,7 +148,7 @@ def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
         for case, several in every.items()
     }
     for run in b.runs if confirmations else ():
-        for case, again in confirmed(run).items():
+        for case, again in measured_again(run).measured.items():
             found.setdefault(case, []).extend(again)
     return found
 
@@ -181,7 +181,7 @@ def _pair(verdict: Verdict, every: Sequence[Derived], footing: Footing) -> Pair:
     stored = footing.known.stored.get(verdict.case)
     one = None
     if stored is not None and stored.baseline.hard == first.record.hard:
-        one = compare(first, fresh, stored, suite_of(footing.known.suite), footing.policies[verdict.case])
+        one = compare(first, fresh, stored, footing.pooled, footing.policies[verdict.case])
     device_s = [d.device_s for d in every if d.device_s is not None]
     then_s = stored.baseline.device_medians_s if stored else ()
     walls_s = stored.baseline.wall_medians_s if stored else ()

@@ -122,11 +122,8 @@ class Month:
         alarms = np.zeros(trials, dtype=int)
         rivals = {name: np.zeros(trials, dtype=int) for name in RIVALS}
         for trial in range(trials):
-            gate = Gate.of(
-                medians(self.noise.draw(rng, _MONTH_CASES, self.sessions)),
-                policy,
-                floor=math.log1p(self.floor),
-            )
+            stored = medians(self.noise.draw(rng, _MONTH_CASES, self.sessions))
+            gate = Gate.of(stored, policy, floor=math.log1p(self.floor))
             last = self.noise.draw(rng, _MONTH_CASES, 1)[:, 0]
             for _ in range(_NIGHTS):
                 rounds = self.noise.draw(rng, _MONTH_CASES, 1 + policy.rounds)
@@ -174,9 +171,8 @@ class Creep:
         seen = np.zeros(trials, dtype=bool)
         rivals = {name: np.zeros(trials, dtype=bool) for name in RIVALS}
         for trial in range(trials):
-            gate = Gate.of(
-                medians(self.noise.draw(rng, _CASES, self.sessions)), policy, floor=math.log1p(self.floor)
-            )
+            stored = medians(self.noise.draw(rng, _CASES, self.sessions))
+            gate = Gate.of(stored, policy, floor=math.log1p(self.floor))
             last = self.noise.draw(rng, 1, 1)[0]
             for night in range(1, self.nights + 1):
                 rounds = self.noise.draw(rng, _CASES, 1 + policy.rounds)
