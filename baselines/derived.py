@@ -92,11 +92,8 @@ class Derived:
 
     @property
     def regime(self) -> str:
-        """What holds the case back: "launch", "compute" or "memory"; "unknown" on a
-        GPU without device time, where the launch gaps cannot be seen."""
-        if self.host_share is None and self.record.gpu != CPU:
-            return "unknown"
-        return regime_of(self.bound.limiter, self.host_share)
+        """What holds the case back: "launch", "compute", "memory" or "unknown"."""
+        return regime_of(self.bound.limiter, self.host_share, gpu=self.record.gpu)
 
     @property
     def binding(self) -> str:
@@ -128,11 +125,12 @@ class Derived:
         return case.new_tokens / self.wall_s
 
 
-def regime_of(limiter: str, host_share: float | None) -> str:
-    """The regime of a case by its limiter, unless launches take too much of its wall."""
-    if host_share is not None and host_share > LAUNCH_BOUND_SHARE:
-        return "launch"
-    return limiter
+def regime_of(limiter: str, host_share: float | None, *, gpu: str) -> str:
+    """The regime of a case by its limiter, unless launches take too much of its wall;
+    "unknown" on a GPU without device time, where the gaps between kernels cannot be seen."""
+    if host_share is None:
+        return limiter if gpu == CPU else "unknown"
+    return "launch" if host_share > LAUNCH_BOUND_SHARE else limiter
 
 
 def find_roofs(record: Record, ceilings: Ceilings | None) -> tuple[Roofs, GpuSpec | None]:

@@ -35,7 +35,7 @@ def _stored(baseline: Baseline, path: Path, limiter: str) -> Stored:
     host_share = None
     if baseline.device_medians_s:
         host_share = 1 - median(baseline.device_medians_s) / median(baseline.wall_medians_s)
-    regime = regime_of(limiter, host_share)
+    regime = regime_of(limiter, host_share, gpu=baseline.gpu)
     return Stored(baseline=baseline, place=str(path), digest=digest(path), regime=regime)
 
 

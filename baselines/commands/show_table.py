@@ -29,9 +29,7 @@ def section(held: Sequence[Held]) -> str:
     """What is said of the baselines of one GPU and model below its heading."""
     if not held:
         return "none that can be read"
-    shared = [c for c in _COLUMNS if c.once and len({c.cell(one) for one in held} - {"–"}) < 2]
-    # A case without device time is promised nothing of it; of the others a dash says something.
-    shared = [c for c in shared if c.header == "promised" or len({c.cell(one) for one in held}) == 1]
+    shared = [c for c in _COLUMNS if c.once and _alike(c, held)]
     shown = [c for c in _COLUMNS if c not in shared]
     values = [(c, next((v for one in held if (v := c.cell(one)) != "–"), "–")) for c in shared]
     common = "; ".join(c.once(value) for c, value in values if c.once and value != "–")
@@ -39,6 +37,12 @@ def section(held: Sequence[Held]) -> str:
     left = [i for i, c in enumerate(shown) if c.left]
     parts = [common, table([c.header for c in shown], rows, left=left), "\n".join(_remarks(held))]
     return "\n\n".join(filter(None, parts))
+
+
+def _alike(column: _Column, held: Sequence[Held]) -> bool:
+    """Nothing is promised of a device time that is not there: such a case is not asked."""
+    asked = [one for one in held if one.device] if column.header == "promised" else held
+    return len({column.cell(one) for one in asked}) < 2
 
 
 def _device(show: Callable[..., str], name: str) -> Callable[[Held], str]:

@@ -88,6 +88,11 @@ class TestInventory:
         assert (one.sessions, one.cards, one.commit, one.regime) == (5, 1, "abc1234", "launch")
         assert notes(one) == ()
 
+    def test_without_device_time_what_held_a_gpu_back_is_not_known(self, store: Store) -> None:
+        store.write(sessions(GENERATE, device_s=None), written=WRITTEN, command="a test")
+
+        assert held(store, GENERATE).regime == "unknown"
+
     def test_the_age_in_days(self, store: Store) -> None:
         assert held(store).age_days == 2.5
 
@@ -118,7 +123,7 @@ class TestInventory:
         assert one.device is not None
         assert one.device.sees == known.sees(ALONE, tests=2)
         assert one.device.sees > known.sees(ALONE, tests=1)
-        assert one.device.promised == 0.01
+        assert one.device.promised is None
 
     def test_another_hard_key_is_no_part_of_the_suite_and_is_said(self, store: Store) -> None:
         """The other two are judged, and pooled, as if it were not there."""
@@ -137,11 +142,13 @@ class TestInventory:
         store.write(wide, written=WRITTEN, command="a test")
         note = "device time: more or calmer sessions are needed to see 1.0 %"
 
-        assert note in notes(held(store))
+        assert note in notes(held(store, promises={DECODE: Promise()}))
         assert note not in notes(held(store, promises={DECODE: Promise(device=0.5)}))
+        assert note not in notes(held(store, promises={PREFILL: Promise()}))
+        assert note not in notes(held(store))
 
     def test_a_promise_of_the_wall_is_shown(self, store: Store) -> None:
-        assert held(store).wall.promised is None
+        assert held(store, promises={DECODE: Promise()}).wall.promised is None
         assert held(store, promises={DECODE: Promise(wall=0.05)}).wall.promised == 0.05
 
     def test_too_few_sessions(self, store: Store) -> None:
@@ -243,8 +250,10 @@ class TestCommand:
         heading, common, header = capsys.readouterr().out.split("\n\n")[:3]
         assert heading.startswith("## ")
         assert common.startswith("5 sessions a case; 1 card; newest session ")
-        assert common.endswith(" d old; commit abc1234; 1.0 % of device time is promised to be seen")
-        assert not {"sessions", "cards", "commit", "since anchor"} & set(re.split(r" *\| *", header))
+        assert common.endswith(" d old; commit abc1234")
+        assert not {"promised", "sessions", "cards", "commit", "since anchor"} & set(
+            re.split(r" *\| *", header)
+        )
 
         store.write(sessions(DECODE, factors=(1.0, 1.001)), written=WRITTEN, command="a test")
         assert shown(store) == 0
@@ -261,11 +270,16 @@ class TestCommand:
         assert shown(store) == 0
         assert capsys.readouterr().out.count("- all: no kernels: a refresh takes them") == 1
 
-    def test_a_case_without_device_time_hides_no_promise(self, store: Store, capsys: Capture) -> None:
+    def test_what_all_promise_is_said_once(self, store: Store, tmp_path: Path, capsys: Capture) -> None:
+        """A case without device time is not asked; one that the plan lacks is."""
         store.write(sessions(GENERATE, device_s=None), written=WRITTEN, command="a test")
+        whole = run_folder(tmp_path / "whole", [record(DECODE), record(PREFILL)])
+        part = run_folder(tmp_path / "part", [record(DECODE)])
 
-        assert shown(store) == 0
+        assert shown(store, "--run", str(whole.path)) == 0
         assert "; 1.0 % of device time is promised to be seen\n" in capsys.readouterr().out
+        assert shown(store, "--run", str(part.path)) == 0
+        assert "| promised |" in capsys.readouterr().out
 
     def test_json_holds_the_same(self, store: Store, capsys: Capture) -> None:
         assert shown(store, "--json") == 0
@@ -279,7 +293,7 @@ class TestCommand:
             "mean_s": one.device.mean_s,
             "cv": one.device.cv,
             "sees": one.device.sees,
-            "promised": 0.01,
+            "promised": None,
         }
         assert (decode["drift"], decode["anchor"], decode["notes"]) == (None, None, [])
         assert decode["place"] == str(store.path(record(DECODE)))

@@ -32,6 +32,8 @@ SCHEMA_3 = json.loads((Path(__file__).with_name("record_schema_3.json")).read_te
 SCHEMA_4 = json.loads((Path(__file__).with_name("record_schema_4.json")).read_text(encoding="utf-8"))
 # Written by Roofgate at schema 5 on an H100; of its kernels and readings some are left.
 SCHEMA_5 = json.loads((Path(__file__).with_name("record_schema_5.json")).read_text(encoding="utf-8"))
+# Written by Roofgate at schema 1, of five sessions of a whole lane on an H100.
+BASELINE_1 = json.loads((Path(__file__).with_name("baseline_schema_1.json")).read_text(encoding="utf-8"))
 COMMITTED = sorted((ROOT / "baselines" / "data" / "h100-sxm").rglob("*.json"))
 
 
@@ -498,14 +500,11 @@ def test_a_committed_baseline_is_read_and_is_of_todays_shapes(path: Path) -> Non
     Case.parse(baseline.case, model=baseline.model)
 
 
-def test_a_fresh_record_is_compared_with_a_committed_baseline(tmp_path: Path) -> None:
-    """Same card, same key, same time: a pass. Five per cent more: regressed."""
-    path = next(p for p in COMMITTED if p.stem == "decode-b1-c512-fp16-eager")
-    before = path.read_bytes()
-    baseline = read(Baseline, path)
+def statuses_beside(baseline: Baseline, store: Store, folder: Path) -> list[Status]:
+    """Of a record that equals its first session, and of one that is five per cent slower."""
     session = baseline.sessions[0]
     assert session.device_median_s is not None
-    statuses = []
+    found = []
     for number, factor in enumerate((1.0, 1.05)):
         one = record(
             baseline.case,
@@ -514,13 +513,33 @@ def test_a_fresh_record_is_compared_with_a_committed_baseline(tmp_path: Path) ->
             wall_s=0.025,
             hard=baseline.hard,
             soft=session.soft,
-            measured_ceilings=ceilings(),
+            counts=session.counts,
+            measured_ceilings=session.ceilings or ceilings(),
         )
-        folder = confirmed(tmp_path / str(number), [one])
-        judged = judge_folder(folder, Store(ROOT / "baselines" / "data"))
-        statuses += [v.status for v in judged.verdicts]
+        judged = judge_folder(confirmed(folder / str(number), [one]), store)
+        found += [v.status for v in judged.verdicts]
+    return found
 
-    assert statuses == [Status.PASS, Status.REGRESSED]
+
+def test_a_fresh_record_is_compared_with_a_committed_baseline(tmp_path: Path) -> None:
+    path = next(p for p in COMMITTED if p.stem == "decode-b1-c512-fp16-eager")
+    before = path.read_bytes()
+
+    found = statuses_beside(read(Baseline, path), Store(ROOT / "baselines" / "data"), tmp_path)
+
+    assert found == [Status.PASS, Status.REGRESSED]
+    assert path.read_bytes() == before
+
+
+def test_a_fresh_record_is_compared_with_a_baseline_of_schema_1(tmp_path: Path) -> None:
+    """Its five sessions alone; without counts that could be compared."""
+    store = Store(tmp_path / "store")
+    folder = store.root / BASELINE_1["gpu"] / BASELINE_1["model"]
+    folder.mkdir(parents=True)
+    path = stored(BASELINE_1, folder).rename(folder / f"{BASELINE_1['case']}.json")
+    before = path.read_bytes()
+
+    assert statuses_beside(read(Baseline, path), store, tmp_path) == [Status.PASS, Status.REGRESSED]
     assert path.read_bytes() == before
 
 
