@@ -2,37 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 from analytic import Case
 from baselines.counts import WORDS, CountChange
-from baselines.rows import read_rows
+from baselines.rows import CaseRow, read_rows
 
 TABLE = Path(__file__).parent / "allowed.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """A count of some cases may grow by up to `by` a step. `gpu` is a registry key or
-    "cpu"; `model` and `cases` are shell patterns over model names and case ids."""
+class Allowed(CaseRow):
+    """A count of some cases may grow by up to `by` a step."""
 
-    gpu: str
-    model: str
-    cases: str
     count: str
     by: int
     reason: str
 
-    def covers(self, gpu: str, case: Case, change: CountChange) -> bool:
-        return (
-            gpu == self.gpu
-            and fnmatchcase(case.model, self.model)
-            and fnmatchcase(case.id, self.cases)
-            and change.name == self.count
-            and change.growth <= self.by
-        )
+    def allows(self, gpu: str, case: Case, change: CountChange) -> bool:
+        return self.covers(gpu, case) and change.name == self.count and change.growth <= self.by
 
 
 def read_allowed(path: Path) -> tuple[Allowed, ...]:
@@ -62,4 +51,4 @@ def undeclared(
 
 
 def find_allowed(rows: Sequence[Allowed], *, gpu: str, case: Case, change: CountChange) -> Allowed | None:
-    return next((row for row in rows if row.covers(gpu, case, change)), None)
+    return next((row for row in rows if row.allows(gpu, case, change)), None)

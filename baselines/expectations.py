@@ -2,36 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 from analytic import Case
 from baselines.codec import FormatError
-from baselines.rows import read_rows
+from baselines.rows import CaseRow, read_rows
 
 TABLE = Path(__file__).parent / "bands.toml"
 METRICS = ("lower_s/device_s", "lower_s/wall_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
-    """`gpu` is a registry key or "cpu"; `model` and `cases` are shell patterns
-    over model names and case ids. `published` marks a band that rests on other
-    people's figures rather than on a run of this harness."""
+class Band(CaseRow):
+    """`published` marks a band that rests on other people's figures rather than on a run
+    of this harness."""
 
-    gpu: str
-    model: str
-    cases: str
     metric: str
     low: float
     high: float
     reason: str
     source: str
     published: bool = False
-
-    def covers(self, gpu: str, case: Case) -> bool:
-        return gpu == self.gpu and fnmatchcase(case.model, self.model) and fnmatchcase(case.id, self.cases)
 
 
 def read_bands(path: Path) -> tuple[Band, ...]:

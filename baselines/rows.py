@@ -2,13 +2,28 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
+from analytic import Case
 from baselines.codec import FormatError, from_json
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """What a row is of: `gpu` is a registry key or "cpu"; `model` and `cases` are shell
+    patterns over model names and case ids."""
+
+    gpu: str
+    model: str
+    cases: str
+
+    def covers(self, gpu: str, case: Case) -> bool:
+        return gpu == self.gpu and fnmatchcase(case.model, self.model) and fnmatchcase(case.id, self.cases)
 
 
 def read_rows(
