@@ -27,6 +27,8 @@ from baselines.record import SCHEMA, Record, require_not_negative
 from baselines.verdict import Shift, Verdict
 
 CONFIRMATIONS = "confirmations"
+# Why a run in that folder is no session: a few cases, chosen for being slow.
+AGAIN = "a fresh process that measured suspects again"
 NO_SESSION = "no-session.txt"
 
 
@@ -132,9 +134,11 @@ class RunFolder:
 
     @property
     def disowned(self) -> str:
-        """Why it is no session; empty of one that is."""
+        """Why it is no session, by what it was told or by where it lies; empty of one that is."""
         path = self.path / NO_SESSION
-        return read_bytes(path).decode(errors="replace").strip() if os.path.lexists(path) else ""
+        if os.path.lexists(path):
+            return read_bytes(path).decode(errors="replace").strip()
+        return AGAIN if self.path.resolve().parent.name == CONFIRMATIONS else ""
 
     def confirmations(self) -> tuple["RunFolder", ...]:
         """The runs in which its suspects were measured again, in their order."""

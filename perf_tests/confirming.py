@@ -14,7 +14,7 @@ import pytest
 
 from baselines.codec import FormatError
 from baselines.history.place import NONE
-from baselines.run import RunFolder
+from baselines.run import AGAIN, RunFolder
 from perf_tests.case_options import OTHER_CASES
 from perf_tests.collecting import case_of, is_measure
 
@@ -39,7 +39,7 @@ class Confirming:
         self._free()
         said = folder.path / "output.txt"
         try:
-            folder.disown("a fresh process that measured suspects again")
+            folder.disown(AGAIN)
             with said.open("w", encoding="utf-8") as out:
                 done = subprocess.run(
                     self._command(cases, folder),

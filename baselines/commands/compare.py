@@ -13,7 +13,7 @@ from baselines.commands.options import add_store
 from baselines.counts import CountChange
 from baselines.markdown import code, escape, table
 from baselines.moved_table import moved_table
-from baselines.sides import Side, sessions_at, side_at
+from baselines.sides import Sessions, Side, sessions_at, side_at
 from baselines.store import Store
 from baselines.verdict import Status
 from baselines.versus import Pair, Times, Versus, compare_sides
@@ -62,20 +62,21 @@ def add(commands: Subparsers) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = compare_sides(side_at(options.a), sessions_at(options.b), store=Store(options.perf_baselines))
+    a, b = side_at(options.a), sessions_at(options.b)
+    found = compare_sides(a, b, store=Store(options.perf_baselines))
     failing = found.failing(strict=options.strict)
     if options.json:
         print(json.dumps(_as_json(found, options, failing), indent=1))
     else:
-        print("\n\n".join(_sections(found, options, failing)))
+        print("\n\n".join(_sections(found, b, failing)))
     return 1 if failing or not found.judged else 0
 
 
-def _sections(found: Versus, options: argparse.Namespace, failing: Sequence[str]) -> Iterator[str]:
+def _sections(found: Versus, b: Sessions, failing: Sequence[str]) -> Iterator[str]:
     yield f"- A: {_side(found.a)}\n- B: {_side(found.b)}"
     yield table(_HEADERS, [_row(pair) for pair in found.pairs], left=_LEFT)
     if (most := max(pair.processes for pair in found.pairs)) > 1:
-        first = escape(sessions_at(options.b).runs[0].path.resolve().name)
+        first = escape(b.runs[0].path.resolve().name)
         yield f"B's times are means of up to {most} processes; what is said of a case is of the first, {first}"
     yield from map(escape, found.notes)
     if found.shift:

@@ -10,7 +10,7 @@ from baselines.codec import FormatError
 from baselines.comparison import EXPLAINING
 from baselines.record import HardKey, Record
 from baselines.refresh.errors import RefreshError
-from baselines.run import CONFIRMATIONS, RunFolder, given_twice
+from baselines.run import RunFolder, given_twice
 from baselines.verdict import Outcome, Status
 
 #: The records of each case, one per session.
@@ -33,7 +33,7 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
     if twice := given_twice(runs):
         raise RefreshError(twice)
     for run in runs:
-        if why := _no_session(run):
+        if why := run.disowned:
             raise RefreshError(f"{run.path}: {why}: no session of a baseline; name whole runs")
         info = run.info()
         if info.exit_status != 0:
@@ -53,13 +53,6 @@ def collect(runs: Sequence[RunFolder]) -> dict[str, list[Record]]:
                 "(every session must measure it once): nothing was stored"
             )
     return by_case
-
-
-def _no_session(run: RunFolder) -> str:
-    """Why it is none: a few cases, chosen for being slow, or work that was added."""
-    if run.path.resolve().parent.name == CONFIRMATIONS:
-        return "a fresh process that measured suspects again"
-    return run.disowned
 
 
 def _dirty(run_id: str) -> str:
