@@ -1,12 +1,12 @@
 """Sessions of several cards of one kind in one baseline: one card's are added or replaced,
 the others' stay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from baselines.comparison import SOFTWARE
 from baselines.record import KernelTime
-from baselines.store import Baseline, Session, differing, united_kernels
+from baselines.store import Baseline, KernelKey, Session, differing, united_kernels
 
 
 def cards_of(baseline: Baseline) -> frozenset[str]:
@@ -53,12 +53,11 @@ def _kernels(old: Baseline, places: Sequence[int], fresh: Baseline) -> tuple[Ker
     if old.kernels is None or fresh.kernels is None:
         return None
     ran = [k for k in old.kernels if any(k.device_s[i] > 0 for i in places)]
-    return united_kernels(
-        [
-            *({(k.operator, k.name): (k.launches, k.device_s[i]) for k in ran} for i in places),
-            *(
-                {(k.operator, k.name): (k.launches, k.device_s[i]) for k in fresh.kernels}
-                for i in range(len(fresh.sessions))
-            ),
-        ]
-    )
+    new = range(len(fresh.sessions))
+    return united_kernels([*_by_session(ran, places), *_by_session(fresh.kernels, new)])
+
+
+def _by_session(
+    kernels: Sequence[KernelTime], places: Iterable[int]
+) -> list[dict[KernelKey, tuple[int, float]]]:
+    return [{(k.operator, k.name): (k.launches, k.device_s[i]) for k in kernels} for i in places]

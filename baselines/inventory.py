@@ -92,30 +92,34 @@ def inventory(
     suite: PinnedSuite, *, now: dt.datetime, policy: Policy, promises: Promises | None = None
 ) -> Inventory:
     """`promises` are what cases promise, by their ids: a baseline does not know, and of a
-    case without an entry nothing is said to be promised. What is seen is corrected for all cases under the same
-    hard key, as when all of them are judged."""
-    usual = Counter(one.baseline.hard for one in suite.stored).most_common(1)
+    case without an entry nothing is said to be promised. What is seen is corrected for all
+    cases under the same hard key, as when all of them are judged."""
+    under = Counter(one.baseline.hard for one in suite.stored)
+    usual = under.most_common(1)
+    suites = {hard: suite_of([s for s in suite.stored if s.baseline.hard == hard]) for hard in under}
     held = []
     for one in suite.stored:
-        alike = [other for other in suite.stored if other.baseline.hard == one.baseline.hard]
-        odd = differing(usual[0][0], one.baseline.hard)
-        promise = (promises or {}).get(one.baseline.case)
-        held.append(_held(one, alike, now=now, policy=policy, promise=promise, odd=odd))
+        hard, promise = one.baseline.hard, (promises or {}).get(one.baseline.case)
+        odd = differing(usual[0][0], hard)
+        held.append(
+            _held(one, suites[hard], tests=under[hard], now=now, policy=policy, promise=promise, odd=odd)
+        )
     return Inventory(gpu=suite.gpu, model=suite.model, held=tuple(held), damaged=suite.damaged)
 
 
 def _held(
     one: Stored,
-    alike: Sequence[Stored],
+    suite: Suite,
     *,
+    tests: int,
     now: dt.datetime,
     policy: Policy,
     promise: Promise | None,
     odd: Sequence[str],
 ) -> Held:
-    baseline, suite = one.baseline, suite_of(alike)
+    baseline = one.baseline
     device, wall = _yardsticks(one, suite, policy, promise or Promise())
-    sees = [None if y is None else y.sees(policy, tests=len(alike)) for y in (device, wall)]
+    sees = [None if y is None else y.sees(policy, tests=tests) for y in (device, wall)]
     on_device = _metric(baseline.device_medians_s, sees=sees[0], promised=promise.device if promise else None)
     on_wall = _metric(baseline.wall_medians_s, sees=sees[1], promised=promise.wall if promise else None)
     assert on_wall is not None  # noqa: S101 - every session has a wall

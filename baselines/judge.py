@@ -61,11 +61,14 @@ def judge(
     run or not: the spread of those under one hard key is pooled, so that a case is judged
     alike whatever else was selected. `allowed` are the changes of counts that are declared.
     """
-    pasts = _pasts(run, stored, suite, policy, fresh=fresh, unusable=unusable)
+    invalid = {derived.record.case.id: _validity(derived) for derived in run}
+    # Of what the GPU's state spoilt history is not asked.
+    asked = {case_id: one for case_id, one in stored.items() if not invalid.get(case_id)}
+    pasts = _pasts(run, asked, suite, policy, fresh=fresh, unusable=unusable)
     verdicts, suspects = [], []
     for derived in run:
         case_id = derived.record.case.id
-        spoilt, past = _validity(derived), pasts[derived.record.kind]
+        spoilt, past = invalid[case_id], pasts[derived.record.kind]
         known, one = stored.get(case_id), past.compared.get(case_id)
         fall = one.fall if one else None
         found = [*_physics(derived), *_expectation(derived, bands, fall), *_memory(derived), *_clock(derived)]
@@ -108,7 +111,7 @@ def _pasts(
     fresh: Mapping[str, Sequence[Derived]],
     unusable: Mapping[str, Sequence[str]],
 ) -> dict[Kind, Past]:
-    """What history says of each kind. Of what the GPU's state spoilt it is not asked."""
+    """What history says of each kind."""
     kinds: dict[Kind, list[Derived]] = {}
     for derived in run:
         kinds.setdefault(derived.record.kind, []).append(derived)
@@ -120,7 +123,7 @@ def _pasts(
         for derived in together:
             case_id = derived.record.case.id
             one = stored.get(case_id)
-            if one is None or one.baseline.hard != derived.record.hard or _validity(derived):
+            if one is None or one.baseline.hard != derived.record.hard:
                 continue
             again, lost = fresh.get(case_id, ()), unusable.get(case_id, ())
             compared[case_id] = compare(derived, again, one, pooled, policy, unusable=lost)

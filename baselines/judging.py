@@ -135,13 +135,15 @@ def margins(records: Sequence[Record], store: Store, *, policy: Policy = POLICY)
     cannot judge. Raises FormatError and SpecError."""
     derived, found = derive_run(tuple(records)), {}
     known = against(derived, store)
+    together = {kind: alike(known.suite, kind) for kind in {d.record.kind for d in derived}}
+    suites = {kind: suite_of(stored) for kind, stored in together.items()}
     for d in derived:
-        stored, together = known.stored.get(d.record.case.id), alike(known.suite, d.record.kind)
+        kind, stored = d.record.kind, known.stored.get(d.record.case.id)
         if stored is None:
             continue
-        yardstick = device_yardstick(stored, suite_of(together), policy, card=d.record.soft.gpu_uuid)
+        yardstick = device_yardstick(stored, suites[kind], policy, card=d.record.soft.gpu_uuid)
         if yardstick is not None:
-            found[d.record.case.id] = yardstick.claim_margin(policy, tests=len(together))
+            found[d.record.case.id] = yardstick.claim_margin(policy, tests=len(together[kind]))
     return found
 
 

@@ -19,8 +19,10 @@ from baselines.history.keeping import check_choice, keep
 from baselines.history.place import NO_HISTORY, Place
 from baselines.judging import Judged, judge_folder
 from baselines.policy import POLICY
+from baselines.provenance import stamped
 from baselines.run import RunFolder, Verdicts
 from baselines.store import DEFAULT_STORE, Store, baseline_of
+from baselines.verdict import Outcome, Status
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -199,8 +201,6 @@ def _fail(session: pytest.Session, note: str) -> None:
 
 
 def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:
-    from baselines.verdict import Outcome
-
     judged = perf.judge()
     failing = {v.case for v in judged.verdicts if v.outcome(strict=strict) is Outcome.FAILS}
     return sorted(failing - perf.judged_items)
@@ -208,9 +208,6 @@ def _failing_unseen(perf: PerfState, *, strict: bool) -> list[str]:
 
 def _store_missing(perf: PerfState, *, passed: bool) -> str:
     """Stores cases that have no baseline; says what it did. A failed run stores nothing."""
-    from baselines.provenance import stamped
-    from baselines.verdict import Status
-
     assert perf.folder is not None  # noqa: S101 - the caller has opened it
     if not passed:
         return "--perf-update missing: nothing stored, the run did not pass"

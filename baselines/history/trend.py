@@ -20,7 +20,7 @@ from baselines.record import SoftKey
 
 # Of a change that is claimed, relative. Device time: as of a regression (policy.py), half
 # of the smallest change that matters. Wall: the host's; between five sessions on one H100
-# it differs by 0.3 to 27 % (README.md), so that less than 5 % is nobody's doing.
+# it differs by 0.3 to 31 % (README.md), so that less than 5 % is nobody's doing.
 MIN_EFFECT = {"device_s": POLICY.min_effect, "wall_s": 0.05}
 
 # A level is the median of its points: of three, one that is off does not move it.

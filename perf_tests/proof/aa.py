@@ -118,7 +118,7 @@ def same(sessions: ByCase, *, least: int = 2) -> list[Same]:
     if not sessions:
         raise SpecError("no run holds a device time: there is nothing to compare")
     if (runs := min(map(len, sessions.values()))) < max(2, least):
-        raise SpecError(f"{runs} run{'s' * (runs > 1)} to compare; at least {max(2, least)} are needed")
+        raise SpecError(f"{text.counted(runs, 'run')} to compare; at least {max(2, least)} are needed")
     judged, claimed = _left_out(sessions), limits(sessions)
     return [
         Same(
