@@ -49,6 +49,13 @@ _STRICT = (
     Status.NO_BASELINE,
 )
 
+#: What fails a plain run: somebody has to look.
+FAILING = tuple(status for status, outcome in _PLAIN.items() if outcome is Outcome.FAILS)
+
+#: What says that a case was judged and is as it should be. What is neither this nor
+#: failing leaves open how the case stands.
+SETTLED = (Status.PASS, Status.IMPROVED, Status.WARN)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

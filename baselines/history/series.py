@@ -72,8 +72,16 @@ def series_of(observations: Iterable[Observation], metric: str) -> tuple[Series,
     """Every series of a metric (one of METRICS), in the order of their names."""
     found: dict[tuple[str, str, str, str], list[Observation]] = {}
     for one in observations:
-        found.setdefault((one.gpu, one.model, one.case, one.hard), []).append(one)
+        found.setdefault(_name(one), []).append(one)
     return tuple(_series(found[key], metric) for key in sorted(found))
+
+
+def same_series(one: Observation, other: Observation) -> bool:
+    return _name(one) == _name(other)
+
+
+def _name(observation: Observation) -> tuple[str, str, str, str]:
+    return observation.gpu, observation.model, observation.case, observation.hard
 
 
 def _series(observations: Sequence[Observation], metric: str) -> Series:

@@ -1,0 +1,209 @@
+"""How one GPU and model stand after a run: what is slower, by how much, where and since when;
+what is as it should be; and of what nothing can be said. For the page, the summary and alerts."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from analytic import text
+from baselines.attribution import Moved, explain_against, signed
+from baselines.comparison import Comparison
+from baselines.derived import Derived
+from baselines.given import comparisons
+from baselines.history.entry import Observation, entries_of
+from baselines.history.series import same_series
+from baselines.history.since import Since, failing_since
+from baselines.judging import derive_run
+from baselines.night import Change
+from baselines.run import RunFolder
+from baselines.store import Store
+from baselines.verdict import SETTLED, Outcome, Status, Verdict
+
+# So many operators are named as those that a case is slower by.
+_OPERATORS = 3
+
+_DEVICE, _WALL = "device time", "wall time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A case whose verdict fails. `change` is relative, of the metric that `metric` names
+    ("device time" or "wall time"), from `then_s` to `now_s` in seconds, over the session
+    and its fresh processes together; all None where no baseline judged it, or it was
+    changed since. `counts` are what grew, in words; `operators` what moved most."""
+
+    case: str
+    status: Status
+    metric: str | None
+    change: float | None
+    then_s: float | None
+    now_s: float | None
+    counts: tuple[str, ...]
+    operators: tuple[str, ...]
+    since: Since | None
+    reasons: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """By how much, in which operator, since which commit: one line, as far as known."""
+        return "; ".join(filter(None, (self._size, *self.counts, self._where, self._when))) or self.reasons[0]
+
+    @property
+    def _size(self) -> str:
+        if self.change is None:
+            return ""
+        levels = f"{text.seconds(self.then_s)} → {text.seconds(self.now_s)}"
+        return f"{self.metric} {text.signed_percent(self.change)} ({levels})"
+
+    @property
+    def _where(self) -> str:
+        return f"most in {', '.join(self.operators)}" if self.operators else ""
+
+    @property
+    def _when(self) -> str:
+        return f"since {self.since.night}, commits {self.since.commits}" if self.since else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One GPU and model of a run. `settled` are the cases that were judged and are as they
+    should be; `open` those of which nothing can be said, each with its status and why."""
+
+    gpu: str
+    model: str
+    device: str
+    run: str
+    started: str
+    commit: str
+    problems: tuple[Problem, ...]
+    settled: tuple[str, ...]
+    open: Mapping[str, str]
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything was."""
+        return bool(self.problems or self.settled)
+
+
+def standings(
+    folder: RunFolder, verdicts: Sequence[Verdict], store: Store, history: Sequence[Observation] = ()
+) -> tuple[Standing, ...]:
+    """One of each GPU and model that the run measured; none of a run that measured nothing.
+    `history` are observations of other runs too, of which those before this one count.
+    Raises FormatError and SpecError."""
+    info, derived = folder.info(), derive_run(folder.records())
+    given = {v.case: v for v in verdicts}
+    compared = comparisons(folder, derived, verdicts, store)
+    own = {e.observation.case: e.observation for e in entries_of(folder)}
+    cases = [
+        _Case(derived=d, verdict=given.get(d.record.case.id), compared=compared.get(d.record.case.id))
+        for d in derived
+    ]
+    unrun = {p.case.id: p.not_run or "not finished" for p in info.planned if p.case.id not in own}
+    together: dict[tuple[str, str], list[_Case]] = {}
+    for case in cases:
+        together.setdefault((case.derived.record.gpu, case.derived.record.case.model), []).append(case)
+    return tuple(
+        Standing(
+            gpu=gpu,
+            model=model,
+            device=members[0].derived.record.hard.device,
+            run=info.id,
+            started=info.started,
+            commit=info.commit,
+            problems=tuple(
+                case.problem(v, _since(replace(own[case.id], status=v.status.value), history, case))
+                for case in members
+                if case.fails and (v := case.verdict)
+            ),
+            settled=tuple(case.id for case in members if case.settled),
+            open={case.id: case.why for case in members if not (case.fails or case.settled)}
+            | {case: f"{Status.NOT_MEASURED.value}: {why}" for case, why in unrun.items()},
+        )
+        for (gpu, model), members in together.items()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A measured case with its verdict, and the comparison that this was given by."""
+
+    derived: Derived
+    verdict: Verdict | None
+    compared: Comparison | None
+
+    @property
+    def id(self) -> str:
+        return self.derived.record.case.id
+
+    @property
+    def fails(self) -> bool:
+        return self.verdict is not None and self.verdict.outcome(strict=False) is Outcome.FAILS
+
+    @property
+    def settled(self) -> bool:
+        """A warning settles only what history has judged: another card's baseline does not."""
+        if self.fails or self.verdict is None or self.verdict.status not in SETTLED:
+            return False
+        if self.verdict.status is not Status.WARN:
+            return True
+        timed = self.derived.device_s is not None
+        return self.compared is not None and (self.compared.device is not None or not timed)
+
+    @property
+    def why(self) -> str:
+        if self.verdict is None:
+            return "not judged"
+        return f"{self.verdict.status.value}: {'; '.join(self.verdict.reasons)}"
+
+    @property
+    def slower_than_before(self) -> Comparison | None:
+        """The comparison, where it is what fails the case."""
+        failed = self.verdict is not None and self.verdict.status in (Status.REGRESSED, Status.SHIFTED)
+        return self.compared if failed else None
+
+    def problem(self, verdict: Verdict, since: Since | None) -> Problem:
+        one = self.slower_than_before
+        metric, change = self._changed(one)
+        by = None if change is None else fmean(change.every)
+        moved = explain_against(self.derived, one.stored.baseline) if one and metric != _WALL else ()
+        return Problem(
+            case=self.id,
+            status=verdict.status,
+            metric=metric,
+            change=None if by is None else math.expm1(by),
+            then_s=None if change is None else math.exp(change.yardstick.mean),
+            now_s=None if change is None or by is None else math.exp(change.yardstick.mean + by),
+            counts=tuple(str(count) for count in one.counts if count.growth > 0) if one else (),
+            operators=tuple(_slower(moved)),
+            since=since,
+            reasons=verdict.reasons,
+        )
+
+    def _changed(self, one: Comparison | None) -> tuple[str | None, Change | None]:
+        """Of what can fail the case the time that grew most, over all processes together."""
+        if one is None:
+            return None, None
+        promised = self.derived.record.case.promise.wall is not None
+        times = ((_DEVICE, one.device), (_WALL, one.wall if promised else None))
+        judged = [(name, change) for name, change in times if change is not None]
+        return max(judged, key=lambda pair: fmean(pair[1].every), default=(None, None))
+
+
+def _slower(moved: Sequence[Moved]) -> Iterator[str]:
+    for one in [m for m in moved if m.change_s > 0][:_OPERATORS]:
+        ops = f" ({text.counted(one.device_ops, 'device op')} more)" if one.device_ops > 0 else ""
+        yield f"{one.name} {signed(one.change_s)}{ops}"
+
+
+def _since(own: Observation, history: Sequence[Observation], case: _Case) -> Since | None:
+    """By the runs before; where these know of none that passed, since the baseline."""
+    before = [
+        o for o in history if same_series(o, own) and o.key != own.key and o.run_started <= own.run_started
+    ]
+    found = failing_since([*before, own])
+    one = case.slower_than_before
+    if found is None or found.good is not None or one is None:
+        return found
+    return replace(found, good=one.stored.baseline.sessions[-1].commit)
