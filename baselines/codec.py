@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,21 +55,27 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], data: Any, *, where: str = "") -> T:
     """`data` as a `kind`. Raises FormatError that names the place."""
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type] - a class is hashable
     if not isinstance(data, dict):
         raise FormatError(f"{where or kind.__name__}: an object is needed, not {_shown(data)}")
-    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     for name in data:
-        if name not in names:
+        if name not in hints:
             raise FormatError(f"{where}.{_key(name)}: no such field in {kind.__name__}")
-    for name in names:
+    for name in hints:
         if name not in data:
             raise FormatError(f"{where}.{name}: missing")
-    values = {name: _value(hints[name], data[name], f"{where}.{name}") for name in names}
+    values = {name: _value(hint, data[name], f"{where}.{name}") for name, hint in hints.items()}
     try:
         return kind(**values)
     except SpecError as error:
         raise FormatError(f"{where}: {error}") from error
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The type of each field: found once, for a run holds thousands of kernels."""
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}
 
 
 def _value(hint: Any, data: Any, where: str) -> Any:

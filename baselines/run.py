@@ -160,8 +160,17 @@ class RunFolder:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """The verdicts given at the end of the run; none where it was not judged."""
+        given = self._given()
+        return given.verdicts if given else ()
+
+    def policy_digest(self) -> str:
+        """Of the policy that the verdicts were given by; empty where it was not judged."""
+        given = self._given()
+        return given.policy_digest if given else ""
+
+    def _given(self) -> Verdicts | None:
         path = self.path / "verdicts.json"
-        return codec.read(Verdicts, path).verdicts if os.path.lexists(path) else ()
+        return codec.read(Verdicts, path) if os.path.lexists(path) else None
 
 
 def given_twice(runs: Sequence[RunFolder]) -> str:

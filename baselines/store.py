@@ -305,6 +305,21 @@ class Store:
                         path.unlink(missing_ok=True)
 
 
+class Snapshot(Store):
+    """A store that is read by many and written by none: each file is read once, and stays
+    what it was then."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._found: dict[Path, Baseline | None] = {}
+
+    def find(self, case: Case, *, gpu: str) -> Baseline | None:
+        path = self.place(case, gpu=gpu)
+        if path not in self._found:
+            self._found[path] = super().find(case, gpu=gpu)
+        return self._found[path]
+
+
 def digest(path: Path) -> str | None:
     """A short digest of a stored file; None where there is none."""
     if not path.is_file():

@@ -1,15 +1,12 @@
-"""python -m reports COMMAND: a stored run drawn anew, or the model's bounds as a picture."""
+"""python -m reports COMMAND: a stored run drawn anew or told, or the model's bounds as a picture."""
 
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from analytic import SpecError
 from baselines.codec import FormatError
-from baselines.run import RunFolder
-from reports import heatmap_command
-from reports.render import render
+from reports import heatmap_command, render_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,18 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("render", help="redraw a run from its records and stored verdicts")
-    command.add_argument(
-        "folder", metavar="RUN", type=Path, help="a run's folder, such as runs/<time>-<commit>"
-    )
-    command.set_defaults(run=_render)
+    render_command.add(commands)
     heatmap_command.add(commands)
     return parser
-
-
-def _render(options: argparse.Namespace) -> None:
-    folder = RunFolder(options.folder)
-    print(render(folder, folder.verdicts()))
 
 
 if __name__ == "__main__":

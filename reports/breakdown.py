@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
 from reports.generation import Generation, generations
-from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
+from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
 
 NOT_MEASURED = "not measured"
 
@@ -45,7 +45,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
             axes.text(0.5, 0.5, NOT_MEASURED, ha="center", va="center", color=FAINT, transform=axes.transAxes)
             continue
         axes.set_xticks(range(len(prompts)), [str(p) for p in prompts])
-        axes.grid(visible=True, axis="y", color="#E4E4E4", linewidth=0.6)
+        axes.grid(visible=True, axis="y", color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
     if found:
         _throughput(panels[0], series, prompts)

@@ -1,14 +1,11 @@
-"""What a step does, counted, and the conditions it ran under, as one compact table."""
+"""What a step does, counted, as one compact table."""
 
 from collections.abc import Callable, Sequence
-from statistics import median
 
 from analytic import text
-from baselines.card_clock import steps_above
 from baselines.derived import Derived
 from baselines.markdown import code, table
 from baselines.record import Counts, Measurement
-from baselines.validity import power_capped_share
 
 
 def _counted(name: str) -> Callable[[Measurement], str | None]:
@@ -40,22 +37,6 @@ def _held(measurement: Measurement) -> str | None:
     return None if measurement.hold_s is None else text.seconds(measurement.hold_s)
 
 
-def _held_clock(measurement: Measurement) -> str | None:
-    """The median, and how many steps ran above the card's own."""
-    clocks = measurement.held_clock_mhz
-    if not clocks:
-        return None
-    fast = steps_above(measurement)
-    too_fast = f", {fast} of {len(clocks)} above {measurement.sm_clock_max_mhz:,} MHz" if fast else ""
-    return f"{median(clocks):,.0f} MHz{too_fast}"
-
-
-def _capped(measurement: Measurement) -> str | None:
-    seen = measurement.conditions
-    share = power_capped_share(seen) if seen else None
-    return None if share is None else text.percent(share)
-
-
 _COLUMNS: tuple[tuple[str, Callable[[Measurement], str | None]], ...] = (
     ("launches", _counted("launches")),
     ("ATen ops", _counted("aten_ops")),
@@ -66,8 +47,6 @@ _COLUMNS: tuple[tuple[str, Callable[[Measurement], str | None]], ...] = (
     ("energy/step", _energy),
     ("prepare", _prepared),
     ("held", _held),
-    ("SM clock held at", _held_clock),
-    ("power-capped", _capped),
 )
 
 

@@ -19,7 +19,7 @@ from baselines.markdown import code, escape, table
 from reports.advice import representative
 from reports.kernels import by_kernel, kernel_table
 from reports.labels import Spot, list_labels
-from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
+from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
 from reports.roofs import draw_roofs
 
 NOT_MEASURED = "Device time by operator: not measured"
@@ -186,7 +186,7 @@ def _panel(
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         axis.set_major_locator(LogLocator(subs=next(subs for most, subs in _TICKS if high / low <= most)))
         axis.set_minor_formatter(NullFormatter())
-    axes.grid(visible=True, which="major", color="#E4E4E4", linewidth=0.6)
+    axes.grid(visible=True, which="major", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     return lines
 

@@ -21,6 +21,7 @@ PHASE_MARKERS = {Phase.PREFILL: "s", Phase.DECODE: "o", Phase.GENERATE: "D"}
 DPI = 150
 INK = "#333333"
 FAINT = "#8A8A8A"
+GRID = "#E4E4E4"
 _TITLE_PT = 13
 
 

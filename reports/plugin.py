@@ -1,4 +1,4 @@
-"""pytest's side of the reports: after a run, its table on the terminal and its page on disk."""
+"""pytest's side of the reports: after a run, its table and findings on the terminal, its page on disk."""
 
 import pytest
 
@@ -13,6 +13,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     from analytic import SpecError
     from baselines.codec import FormatError
+    from reports.findings import bottlenecks
     from reports.render import render
     from reports.table import results
 
@@ -21,9 +22,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if not judged.derived:
             session.config.stash[NOTES].append("no case was measured, so there is no report")
             return
-        session.config.stash[TABLE] = results(judged.derived, judged.verdicts)
+        told = (results(judged.derived, judged.verdicts), bottlenecks(judged.derived))
+        session.config.stash[TABLE] = "\n\n".join(filter(None, told))
         if not perf.stored:  # `python -m reports render` redraws an earlier run
-            report = render(perf.folder, judged.verdicts, perf.store)
+            report = render(perf.folder, judged.verdicts, perf.store, history=perf.history)
             session.config.stash[NOTES].append(f"report: {report}")
     except (FormatError, SpecError) as error:
         _without_report(session, f"no report: {error}")

@@ -1,4 +1,4 @@
-"""A run's folder, drawn: figures, summary and table, written whole or not at all."""
+"""A run's folder, drawn: page, summary, figures and tables, each written whole or not at all."""
 
 import os
 import tempfile
@@ -8,61 +8,57 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from baselines.codec import FormatError
 from baselines.derived import Derived
 from baselines.files import write_text
-from baselines.judging import derive_run
-from baselines.run import RunFolder, run_ceilings
+from baselines.history.place import NO_HISTORY, Place
+from baselines.run import RunFolder
 from baselines.store import DEFAULT_STORE, Store
 from baselines.verdict import Verdict
-from reports import breakdown, kernels, operators, roofline
-from reports.moved import explanations
+from reports import kernels, operators
+from reports.figures import figures_of
+from reports.page.page import page
+from reports.report import report_of
 from reports.summary import summarise
 from reports.table import NOT_JUDGED
 
 ROOFLINE, BREAKDOWN, OPERATORS = "roofline.png", "breakdown.png", "operators.png"
-SUMMARY, CSV = "summary.md", "records.csv"
+SUMMARY, PAGE, CSV = "summary.md", "report.html", "records.csv"
 OPERATORS_CSV, KERNELS_CSV = "operators.csv", "kernels.csv"
 
 
-def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None = None) -> Path:
-    """Draws a run into its own folder and returns the path of its summary.
+def render(
+    folder: RunFolder,
+    verdicts: Sequence[Verdict],
+    store: Store | None = None,
+    *,
+    history: Place = NO_HISTORY,
+) -> Path:
+    """Draws a run into its own folder and returns the path of its page.
 
     Needs no GPU: everything is computed from the stored records, and what moved
     from the baselines in `store` (by default those of the working directory) that
-    the verdicts were given by. Without `verdicts` the run is shown as not judged.
-    The operators are drawn where kernels were told apart. Raises FormatError for a
-    folder that is no run's or measured nothing, SpecError for a record that the
-    model cannot bound, OSError where a file cannot be written.
+    the verdicts were given by; the nights before from the `history`. Without
+    `verdicts` the run is shown as not judged. The operators are drawn where kernels
+    were told apart. Raises FormatError for a folder that is no run's or measured
+    nothing, SpecError for a record that the model cannot bound, OSError where a file
+    cannot be written.
     """
-    info, records = folder.info(), folder.records()
-    if not records:
-        why = dict.fromkeys(p.not_run for p in info.planned if p.not_run)
-        raise FormatError(f"{folder.path}: no case was measured{': ' if why else ''}{'; '.join(why)}")
-    derived, ceilings = derive_run(records), run_ceilings(records)
-    figures = {ROOFLINE: roofline.draw(derived, ceilings), BREAKDOWN: breakdown.draw(derived, ceilings)}
-    if (by_operator := operators.draw(derived, ceilings)) is not None:
-        figures[OPERATORS] = by_operator
-    for name, figure in figures.items():
+    report = report_of(folder, verdicts, store or Store(DEFAULT_STORE), history=history)
+    figures = figures_of(report)
+    drawn = {ROOFLINE: figures.roofline, BREAKDOWN: figures.breakdown, OPERATORS: figures.operators}
+    pictures = {name: figure for name, figure in drawn.items() if figure is not None}
+    for name, figure in pictures.items():
         _save(figure, folder.path / name)
-    _save_table(frame(derived, verdicts), folder.path / CSV)
+    _save_table(frame(report.derived, verdicts), folder.path / CSV)
     for rows, name in (
-        (operators.frame(derived, ceilings), OPERATORS_CSV),
-        (kernels.frame(derived), KERNELS_CSV),
+        (operators.frame(report.derived, report.ceilings), OPERATORS_CSV),
+        (kernels.frame(report.derived), KERNELS_CSV),
     ):
         if not rows.empty:
             _save_table(rows, folder.path / name)
-    summary = folder.path / SUMMARY
-    text = summarise(
-        info,
-        derived,
-        verdicts,
-        ceilings=ceilings,
-        images=tuple(figures),
-        moved=explanations(derived, verdicts, store or Store(DEFAULT_STORE)),
-    )
-    write_text(text, summary)
-    return summary
+    write_text(summarise(report, images=tuple(pictures)), folder.path / SUMMARY)
+    write_text(page(report, figures), folder.path / PAGE)
+    return folder.path / PAGE
 
 
 def frame(derived: Sequence[Derived], verdicts: Sequence[Verdict]) -> pd.DataFrame:

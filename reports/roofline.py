@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analytic import Case, Ceilings, Phase, text
 from baselines.derived import Derived
 from reports.labels import Spot, place_labels
-from reports.palette import DPI, FAINT, INK, PHASE_MARKERS, PRECISION_COLOURS, heading, precisions
+from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, heading, precisions
 from reports.roofs import along, draw_roofs
 
 
@@ -38,7 +38,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     axes.set_xlabel("operational intensity, FLOP/byte")
     axes.set_ylabel("FLOP/s")
     axes.yaxis.set_major_formatter(lambda value, _: text.scaled(value, "FLOP/s"))
-    axes.grid(visible=True, which="major", color="#E4E4E4", linewidth=0.6)
+    axes.grid(visible=True, which="major", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     title, subtitle = heading(derived)
     figure.suptitle(f"Roofline: {title}", fontsize=13, color=INK)
@@ -139,7 +139,7 @@ def _family(case: Case, *, engine: bool) -> str:
 
 def _legends(axes: Axes, derived: Sequence[Derived], lines: Sequence[Line2D]) -> None:
     """The lines with their numbers above the slope; what marks mean, below it."""
-    style: dict[str, Any] = {"fontsize": 8, "framealpha": 0.9, "edgecolor": "#DDDDDD"}
+    style: dict[str, Any] = {"fontsize": 8, "framealpha": 0.9, "edgecolor": GRID}
     axes.add_artist(axes.legend(handles=lines, loc="upper left", **style))
     phases = tuple(dict.fromkeys(d.record.case.phase for d in derived))
     timed = {d.device_s is not None for d in derived}

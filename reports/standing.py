@@ -11,12 +11,12 @@ from baselines.attribution import Moved, explain_against, signed
 from baselines.comparison import Comparison
 from baselines.derived import Derived
 from baselines.given import comparisons
-from baselines.history.entry import Observation, entries_of
+from baselines.history.entry import Observation, key_of, observations_of
 from baselines.history.series import same_series
 from baselines.history.since import Since, failing_since
 from baselines.judging import derive_run
 from baselines.night import Change
-from baselines.run import RunFolder
+from baselines.run import RunFolder, RunInfo
 from baselines.store import Store
 from baselines.verdict import SETTLED, Outcome, Status, Verdict
 
@@ -47,7 +47,7 @@ class Problem:
     @property
     def words(self) -> str:
         """By how much, in which operator, since which commit: one line, as far as known."""
-        return "; ".join(filter(None, (self._size, *self.counts, self._where, self._when))) or self.reasons[0]
+        return "; ".join(filter(None, (self._size, self._where, *self.counts, self._when))) or self.reasons[0]
 
     @property
     def _size(self) -> str:
@@ -86,24 +86,48 @@ class Standing:
         return bool(self.problems or self.settled)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """A run that was read: its measured cases and what history makes of them. `compared`
+    are the comparisons that the verdicts were given by, `observations` those of other runs
+    too."""
+
+    info: RunInfo
+    derived: Sequence[Derived]
+    verdicts: Sequence[Verdict]
+    compared: Mapping[str, Comparison]
+    observations: Sequence[Observation]
+
+
 def standings(
     folder: RunFolder, verdicts: Sequence[Verdict], store: Store, history: Sequence[Observation] = ()
 ) -> tuple[Standing, ...]:
     """One of each GPU and model that the run measured; none of a run that measured nothing.
     `history` are observations of other runs too, of which those before this one count.
     Raises FormatError and SpecError."""
-    info, derived = folder.info(), derive_run(folder.records())
-    given = {v.case: v for v in verdicts}
-    compared = comparisons(folder, derived, verdicts, store)
-    own = {e.observation.case: e.observation for e in entries_of(folder)}
-    cases = [
-        _Case(derived=d, verdict=given.get(d.record.case.id), compared=compared.get(d.record.case.id))
-        for d in derived
-    ]
-    unrun = {p.case.id: p.not_run or "not finished" for p in info.planned if p.case.id not in own}
+    info, records = folder.info(), folder.records()
+    derived = derive_run(records)
+    night = Night(
+        info=info,
+        derived=derived,
+        verdicts=verdicts,
+        compared=comparisons(folder, derived, verdicts, store),
+        observations=(*history, *observations_of(info, records, verdicts)),
+    )
+    return standings_of(night)
+
+
+def standings_of(night: Night) -> tuple[Standing, ...]:
+    """As `standings`, of a run that was read already."""
+    info = night.info
+    given = {v.case: v for v in night.verdicts}
+    measured = {d.record.case.id for d in night.derived}
+    unrun = {p.case.id: p.not_run or "not finished" for p in info.planned if p.case.id not in measured}
     together: dict[tuple[str, str], list[_Case]] = {}
-    for case in cases:
-        together.setdefault((case.derived.record.gpu, case.derived.record.case.model), []).append(case)
+    for d in night.derived:
+        case_id = d.record.case.id
+        case = _Case(derived=d, verdict=given.get(case_id), compared=night.compared.get(case_id))
+        together.setdefault((d.record.gpu, d.record.case.model), []).append(case)
     return tuple(
         Standing(
             gpu=gpu,
@@ -113,7 +137,7 @@ def standings(
             started=info.started,
             commit=info.commit,
             problems=tuple(
-                case.problem(v, _since(replace(own[case.id], status=v.status.value), history, case))
+                case.problem(v, _since(v, night.observations, case))
                 for case in members
                 if case.fails and (v := case.verdict)
             ),
@@ -197,10 +221,15 @@ def _slower(moved: Sequence[Moved]) -> Iterator[str]:
         yield f"{one.name} {signed(one.change_s)}{ops}"
 
 
-def _since(own: Observation, history: Sequence[Observation], case: _Case) -> Since | None:
+def _since(verdict: Verdict, observations: Sequence[Observation], case: _Case) -> Since | None:
     """By the runs before; where these know of none that passed, since the baseline."""
+    key = key_of(case.derived.record)
+    seen = next(o for o in observations if o.key == key)
+    # Under a name where its tree is no commit's: it is this very run that is asked about.
+    commit = case.derived.record.tree
+    own = replace(seen, status=verdict.status.value, commit=commit, dirty=False)
     before = [
-        o for o in history if same_series(o, own) and o.key != own.key and o.run_started <= own.run_started
+        o for o in observations if same_series(o, own) and o.key != key and o.run_started <= own.run_started
     ]
     found = failing_since([*before, own])
     one = case.slower_than_before

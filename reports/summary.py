@@ -1,81 +1,102 @@
-"""The summary of a run, in Markdown: what was found, why, and what would help."""
+"""The text of a run's report, in Markdown: what was found, why, and what would help."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from analytic import Ceilings, Phase, text
+from baselines.commands.show_table import section
 from baselines.derived import CPU, Derived
 from baselines.markdown import code, escape
 from baselines.run import RunInfo
 from baselines.verdict import Verdict
-from reports.advice import (
-    Advice,
-    BatchStep,
-    advise,
-    batch_series,
-    batch_table,
-    gpu_table,
-    host_limits,
-    recommendations,
-)
+from reports.advice import Advice, BatchStep, batch_table, gpu_table, host_limits, recommendations
+from reports.conditions import conditions_text
 from reports.counts import counts_table
 from reports.findings import bottlenecks, key_findings
-from reports.moved import Explained, moved_tables
+from reports.headline import headline
+from reports.keys import keys_text
+from reports.moved import moved_tables
+from reports.nights import nights_text
 from reports.operators import operator_tables
 from reports.palette import versions
+from reports.report import Report
+from reports.scaling import length_table
 from reports.table import case_table, generate_table, missing_verdicts
 from reports.verdicts import verdict_list
 from reports.waterfall import waterfalls
 
 
-def summarise(
-    info: RunInfo,
-    derived: Sequence[Derived],
-    verdicts: Sequence[Verdict],
-    *,
-    ceilings: Ceilings | None,
-    images: Sequence[str],
-    moved: Explained | None = None,
-) -> str:
-    """summary.md of a run with at least one measured case. `images` are the
-    names of the figures beside it, `moved` what changed against the baselines."""
-    series = batch_series(derived)
-    found = (advise(derived, phase, series) for phase in (Phase.DECODE, Phase.PREFILL))
-    advices = [advice for advice in found if advice is not None]
-    sections = (
-        ("", _head(info, derived, ceilings)),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of the report under its title; `body` is Markdown."""
+
+    title: str
+    body: str
+
+
+def summarise(report: Report, *, images: Sequence[str]) -> str:
+    """summary.md of a run. `images` are the names of the figures beside it."""
+    pictures = Section(title="Figures", body="\n\n".join(f"![{name}]({name})" for name in images))
+    said = (*sections(report), pictures)
+    top = f"# {escape(title_of(report))}\n\n{_head(report)}"
+    return "\n\n".join((top, *(f"## {one.title}\n\n{one.body}" for one in said if one.body))) + "\n"
+
+
+def title_of(report: Report) -> str:
+    models = ", ".join(dict.fromkeys(d.record.model.name for d in report.derived))
+    return f"{models} on {report.derived[0].record.hard.device}"
+
+
+def sections(report: Report) -> tuple[Section, ...]:
+    """All that is said of a run, the verdict first; a section without a body where there is
+    nothing to say."""
+    derived, verdicts, ceilings = report.derived, report.verdicts, report.ceilings
+    held = section(report.held) if report.held else ""
+    told = (
+        ("Verdict", headline(report.tallies, report.standings)),
+        ("What moved", moved_tables(report.moved)),
         ("Key findings", key_findings(derived)),
         ("What binds", bottlenecks(derived)),
         ("Results", case_table(derived, verdicts)),
-        ("generate()", generate_table(derived)),
         ("Verdicts", verdict_list(verdicts)),
-        ("What moved", moved_tables(moved or {})),
+        ("Not measured", _not_measured(report.info, derived, verdicts)),
         ("Where the time goes", _time(derived, ceilings)),
-        ("Counts and conditions", counts_table(derived)),
-        ("What would help", _advice(advices, derived)),
-        ("Other GPUs", _gpus(advices)),
-        ("Batch scaling", _batches(series)),
-        ("Not measured", _not_measured(info, derived, verdicts)),
-        ("Figures", "\n\n".join(f"![{name}]({name})" for name in images)),
+        ("generate()", generate_table(derived)),
+        ("What would help", _advice(report.advices, derived)),
+        ("Other GPUs", _gpus(report.advices)),
+        ("Batch scaling", _batches(report.batches)),
+        ("Length scaling", length_table(report.lengths)),
+        ("Nights", nights_text(report.nights)),
+        ("Baselines", held or "None of these cases has a baseline that can be read."),
+        ("GPU state", conditions_text(derived)),
+        ("Counts", counts_table(derived)),
+        ("Machine", _machine(report)),
+        ("Versions and provenance", keys_text(report.info, derived, policy_digest=report.policy_digest)),
     )
-    return "\n\n".join(f"## {title}\n\n{body}" if title else body for title, body in sections if body) + "\n"
+    return tuple(Section(title=title, body=body) for title, body in told)
 
 
-def _head(info: RunInfo, derived: Sequence[Derived], ceilings: Ceilings | None) -> str:
-    record = derived[0].record
-    models = ", ".join(dict.fromkeys(d.record.model.name for d in derived))
-    lines = [
-        f"# {escape(models)} on {escape(record.hard.device)}",
-        "",
+def _head(report: Report) -> str:
+    """Which run it is: what stands under the title."""
+    info, record = report.info, report.derived[0].record
+    limit_w = record.hard.power_limit_w
+    limit = "" if limit_w is None else f", power limit {limit_w:.0f} W"
+    lines = (
         f"- run {code(info.id)}, started {info.started}",
         f"- commit {code(info.commit)}{', with uncommitted changes' if info.dirty else ''}",
-        f"- {escape(versions(derived[0]))}; host CPU {escape(record.soft.host_cpu)}",
-        f"- {escape(record.hard.checkpoint)}, attention {escape(record.hard.attention)}",
-    ]
-    if record.hard.power_limit_w is not None:
-        lines.append(f"- power limit {record.hard.power_limit_w:.0f} W")
-    if record.gpu != CPU:
-        roofs = derived[0].roofs
-        lines.append(f"- datasheet ({record.gpu}): {_roofs(roofs.bytes_per_s, roofs.flops_per_s.items())}")
+        f"- {escape(versions(report.derived[0]))}; host CPU {escape(record.soft.host_cpu)}",
+        f"- {escape(record.hard.checkpoint)}, attention {escape(record.hard.attention)}{limit}",
+    )
+    return "\n".join(lines)
+
+
+def _machine(report: Report) -> str:
+    """What its datasheet says, and what it reached."""
+    first, ceilings = report.derived[0], report.ceilings
+    lines = []
+    if first.record.gpu != CPU:
+        roofs = _roofs(first.roofs.bytes_per_s, first.roofs.flops_per_s.items())
+        lines.append(f"- datasheet ({first.record.gpu}): {roofs}")
     if ceilings is not None:
         reached = _roofs(ceilings.roofs.bytes_per_s, ceilings.gemm_flops_per_s.items())
         lines.append(f"- measured ceilings: {reached}")

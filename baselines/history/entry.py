@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,6 +13,7 @@ from baselines.codec import FormatError
 from baselines.derived import derive
 from baselines.record import HardKey, Record, SoftKey
 from baselines.run import RunFolder, RunInfo, run_ceilings
+from baselines.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +56,24 @@ class Entry:
 
 def entries_of(folder: RunFolder) -> tuple[Entry, ...]:
     """What a run's folder holds for the history. Raises FormatError."""
-    info, records = folder.info(), folder.records()
-    ceilings = run_ceilings(records)
-    statuses = {v.case: v.status.value for v in folder.verdicts()}
-    return tuple(_entry(info, r, ceilings, statuses.get(r.case.id)) for r in records)
+    records = folder.records()
+    observed = observations_of(folder.info(), records, folder.verdicts())
+    return tuple(
+        Entry(observation=o, record=json.dumps(codec.to_json(r), sort_keys=True, allow_nan=False))
+        for o, r in zip(observed, records, strict=True)
+    )
 
 
-def _entry(info: RunInfo, record: Record, ceilings: Ceilings | None, status: str | None) -> Entry:
+def observations_of(
+    info: RunInfo, records: Sequence[Record], verdicts: Sequence[Verdict]
+) -> tuple[Observation, ...]:
+    """A run's records as a trend reads them, in their order. Raises FormatError."""
+    ceilings = run_ceilings(tuple(records))
+    statuses = {v.case: v.status.value for v in verdicts}
+    return tuple(_observation(info, r, ceilings, statuses.get(r.case.id)) for r in records)
+
+
+def _observation(info: RunInfo, record: Record, ceilings: Ceilings | None, status: str | None) -> Observation:
     sampled = record.measurement
     device_s = lower_s = None
     try:
@@ -69,26 +82,23 @@ def _entry(info: RunInfo, record: Record, ceilings: Ceilings | None, status: str
         pass  # what was observed is kept, whatever the model makes of it
     else:
         device_s, lower_s = derived.device_s, derived.bound.lower_s
-    return Entry(
-        observation=Observation(
-            key=key_of(record),
-            run=info.id,
-            run_started=_utc(info),
-            commit=info.commit,
-            dirty=info.dirty,
-            exit_status=info.exit_status,
-            gpu=record.gpu,
-            model=record.case.model,
-            case=record.case.id,
-            hard=hard_digest(record.hard),
-            soft=record.soft,
-            device_s=device_s,
-            device_as_run_s=median(sampled.device_s) if sampled.device_s else None,
-            wall_s=median(sampled.wall_s),
-            lower_s=lower_s,
-            status=status,
-        ),
-        record=json.dumps(codec.to_json(record), sort_keys=True, allow_nan=False),
+    return Observation(
+        key=key_of(record),
+        run=info.id,
+        run_started=_utc(info),
+        commit=info.commit,
+        dirty=info.dirty,
+        exit_status=info.exit_status,
+        gpu=record.gpu,
+        model=record.case.model,
+        case=record.case.id,
+        hard=hard_digest(record.hard),
+        soft=record.soft,
+        device_s=device_s,
+        device_as_run_s=median(sampled.device_s) if sampled.device_s else None,
+        wall_s=median(sampled.wall_s),
+        lower_s=lower_s,
+        status=status,
     )
 
 

@@ -22,8 +22,10 @@ class Since:
 
     @property
     def commits(self) -> str:
-        """As git names a range; the first bad commit alone where nothing is known before it."""
-        return f"{self.good}..{self.bad}" if self.good else f"..{self.bad}"
+        """As git names a range; where there is none to name, why not."""
+        if self.good is None:
+            return f"{self.bad} or before"
+        return f"{self.good}..{self.bad}" if self.good != self.bad else f"{self.bad} itself"
 
 
 def failing_since(observations: Sequence[Observation]) -> Since | None:

@@ -15,7 +15,8 @@ from baselines.derived import Derived
 from baselines.record import Record
 from baselines.run import RunFolder, run_ceilings
 from baselines.verdict import Status, Verdict, not_measured
-from perf_tests.selftests.records import derived, record, run_folder, run_info
+from perf_tests.selftests.records import derived, record, run_folder
+from perf_tests.selftests.reported import section, summary
 from reports import breakdown, roofline
 from reports.__main__ import main
 from reports.advice import (
@@ -30,7 +31,6 @@ from reports.advice import (
 from reports.generation import generations
 from reports.labels import spread
 from reports.render import render
-from reports.summary import summarise
 from reports.table import case_table, generate_table, missing_list, results
 
 # FLOPs of Mistral-7B, counted by torch's FlopCounterMode: a prefill of 128 and
@@ -77,16 +77,6 @@ def roof_figure(*records: Record) -> Figure:
 
 def breakdown_figure(*records: Record) -> Figure:
     return breakdown.draw(derived(records), run_ceilings(records))
-
-
-def summary(*records: Record, verdicts: Sequence[Verdict] = (), **plan: dict[str, str]) -> str:
-    return summarise(
-        run_info(records, **plan), derived(records), verdicts, ceilings=run_ceilings(records), images=()
-    )
-
-
-def section(markdown: str, title: str) -> str:
-    return markdown.split(f"## {title}\n", maxsplit=1)[1].split("\n## ", maxsplit=1)[0]
 
 
 def one(what: Record) -> Derived:
@@ -586,7 +576,7 @@ class TestRender:
 
         assert main(["render", str(tmp_path)]) == 0
 
-        assert capsys.readouterr().out.strip() == str(tmp_path / "summary.md")
+        assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
         assert "**below_band** `prefill-b1-p512-fp16-eager`: 0.43 < 0.6" in (
             tmp_path / "summary.md"
         ).read_text(encoding="utf-8")
