@@ -37,7 +37,7 @@ endif
 # Tests of the harness run on all cores, where pytest-xdist is there; what measures runs alone.
 SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist") and print("-n logical --maxprocesses 8 --dist worksteal")')
 
-# $(call measure,ARGUMENTS,FOLDER): the lane's run in the folder; pytest's exit code.
+# $(call measure,ARGUMENTS,FOLDER): a run in the folder; fails where pytest does.
 define measure
 $(PY) -m pytest $(1) -v --benchmark-quiet --perf-out="$(2)"; status=$$?; \
 [ ! -f "$(2)/summary.md" ] || { echo; echo "Report: $(2)/summary.md"; }; exit $$status
@@ -86,7 +86,7 @@ lint: $(READY) ## ruff, mypy, and the workflows against their schema and zizmor
 ci: ## all that a change must pass: lint, test and long
 	bash .ci/run
 
-nightly: $(READY) ## the gpu lane, strictly, into runs/nightly-<time> or RUN; pytest's exit code
+nightly: $(READY) ## measure the gpu lane strictly, into runs/nightly-<time> or RUN
 	@run="$${RUN:-runs/nightly-$$(date -u +%Y%m%dT%H%M%S)}"; \
 	$(call measure,-m "$(or $(LANE),gpu)" --perf-strict,$$run)
 

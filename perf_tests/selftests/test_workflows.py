@@ -2,6 +2,8 @@
 step is a make target or a pinned action."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +95,59 @@ class TestForks:
     def test_no_workflow_calls_another(self) -> None:
         """Which would take the triggers of its caller."""
         assert not [place for place, job in _jobs().items() if "uses" in job]
+
+
+class TestTheRunnersOwnGuard:
+    """What the machine itself refuses, whatever a workflow says."""
+
+    @staticmethod
+    def admits(**given: str) -> bool:
+        bash = shutil.which("bash")
+        if bash is None:
+            pytest.skip("bash is not installed")
+        names = {
+            "GITHUB_REPOSITORY": "one/roofgate",
+            "GITHUB_WORKFLOW_REF": "one/roofgate/.github/workflows/nightly.yml@refs/heads/main",
+            "GITHUB_EVENT_NAME": "schedule",
+            "GITHUB_REF": "refs/heads/main",
+        }
+        script = ROOT / ".ci" / "job-started.sh"
+        done = subprocess.run([bash, "-e", str(script)], env=names | given, capture_output=True, check=False)
+        assert done.returncode == 0 or done.stderr
+        return done.returncode == 0
+
+    @pytest.mark.parametrize("event", sorted(OF_THE_HOUSE))
+    @pytest.mark.parametrize("name", ["nightly.yml", "refresh.yml"])
+    def test_what_measures_is_let_in(self, name: str, event: str) -> None:
+        assert self.admits(
+            GITHUB_WORKFLOW_REF=f"one/roofgate/.github/workflows/{name}@refs/heads/main",
+            GITHUB_EVENT_NAME=event,
+        )
+
+    @pytest.mark.parametrize(
+        "workflow",
+        [
+            "one/roofgate/.github/workflows/nightly.yml@refs/pull/7/merge",
+            "one/roofgate/.github/workflows/nightly.yml@refs/heads/other",
+            "one/roofgate/.github/workflows/nightly.yml@refs/heads/main2",
+            "one/roofgate/.github/workflows/ci.yml@refs/heads/main",
+            "one/roofgate/.github/workflows/evil.yml@refs/heads/main",
+            "two/roofgate/.github/workflows/nightly.yml@refs/heads/main",
+            "",
+        ],
+    )
+    def test_no_other_workflow_is(self, workflow: str) -> None:
+        assert not self.admits(GITHUB_WORKFLOW_REF=workflow)
+
+    @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "push", "workflow_run", ""])
+    def test_nor_what_a_fork_can_cause(self, event: str) -> None:
+        assert not self.admits(GITHUB_EVENT_NAME=event)
+
+    def test_nor_another_branch(self) -> None:
+        assert not self.admits(GITHUB_REF="refs/pull/7/merge")
+
+    def test_nor_a_job_of_which_nothing_is_known(self) -> None:
+        assert not self.admits(GITHUB_REPOSITORY="", GITHUB_WORKFLOW_REF="")
 
 
 class TestTheGpu:
