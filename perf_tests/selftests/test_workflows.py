@@ -285,7 +285,7 @@ class TestSteps:
 
     def test_every_job_has_a_limit(self) -> None:
         for place, job in _jobs().items():
-            assert 0 < job["timeout-minutes"] <= 330, place
+            assert 0 < job["timeout-minutes"] <= 210, place
 
 
 class TestTheNightlysResult:
