@@ -13,6 +13,7 @@ from baselines.commands import Subparsers
 from baselines.commands.options import add_store
 from baselines.commit import commit
 from baselines.derived import CPU
+from baselines.files import write_text
 from baselines.locking import FolderBusyError
 from baselines.passwords import without_password
 from baselines.refresh.acceptance import Terms
@@ -34,7 +35,7 @@ def add(commands: Subparsers) -> None:
         "the baselines of their cases; prints old -> new as Markdown, and a line for the CHANGELOG.",
         epilog="Any further argument goes to pytest: -m cpu, -k decode, --perf-model=… (default: -m gpu). "
         "Exit codes: 0 stored, or with --dry-run would be; 1 refused, nothing stored; 2 bad input, nothing "
-        "stored (but where it says that only the CHANGELOG was not written).",
+        "stored (but where it says that only the CHANGELOG or the table was not written).",
     )
     source = refresh.add_mutually_exclusive_group()
     source.add_argument("--sessions", type=int, default=5, help="fresh processes to measure (default: 5)")
@@ -63,6 +64,12 @@ def add(commands: Subparsers) -> None:
     refresh.add_argument(
         "--changelog", type=Path, metavar="FILE", help="add the line under Unreleased, Changed of this file"
     )
+    refresh.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="write old -> new, and the line, to this file too, also where it is refused: a pull request's text",
+    )
     refresh.set_defaults(run=run, takes_pytest=True)
 
 
@@ -87,7 +94,9 @@ def _refresh(options: argparse.Namespace) -> int:
     try:
         changes = store_sessions(Store(options.perf_baselines), runs, command=command, terms=terms)
     except NotAcceptedError as error:
-        print(f"{change_table(error.changes)}\n\n{_kept(runs)}")
+        refused = change_table(error.changes)
+        print(f"{refused}\n\n{_kept(runs)}")
+        _keep(f"Refused, nothing was stored.\n\n{refused}", options)
         raise
     except (RefreshError, FormatError, SpecError, OSError):
         if not options.runs:
@@ -132,23 +141,31 @@ def _runs(options: argparse.Namespace, terms: Terms) -> list[RunFolder]:
 
 def _print(changes: Sequence[Replaced], options: argparse.Namespace, terms: Terms) -> None:
     """The table, the CHANGELOG's line, and what has become of both."""
-    store = options.perf_baselines
+    store, shown = options.perf_baselines, change_table(changes)
     if all(c.new is c.old for c in changes):
-        print(f"{change_table(changes)}\n\nThese sessions are stored in {store} already")
+        print(f"{shown}\n\nThese sessions are stored in {store} already")
         return
     line = changelog_line(changes)
-    print(f"{change_table(changes)}\n\n{line}\n")
+    print(f"{shown}\n\n{line}\n")
     if terms.reason and not any(c.new.reason for c in changes):
         print("No case is worse than before: the reason was not needed, and is not stored")
     if terms.dry_run:
         print(f"Dry run: nothing was stored. {len(changes)} would be in {store}")
+        _keep(f"Dry run: nothing was stored.\n\n{shown}", options)
         return
     print(f"Stored in {store}: {len(changes)}. Review the change, then commit it")
     if any(c.path.is_relative_to(store / CPU) for c in changes):
         print("(but for a CPU's: they belong to this machine, and git ignores them)")
-    if options.changelog:
-        try:
+    try:
+        _keep(f"{shown}\n\n{line}", options)
+        if options.changelog:
             add_line(options.changelog, line)
-        except (SpecError, OSError) as error:
-            raise OSError(f"the baselines are stored, but not their line: {error}") from error
+    except (SpecError, OSError) as error:
+        raise OSError(f"the baselines are stored, but not what is said of them: {error}") from error
+    if options.changelog:
         print(f"The line was added to {options.changelog}")
+
+
+def _keep(shown: str, options: argparse.Namespace) -> None:
+    if options.table:
+        write_text(f"{shown}\n", options.table)

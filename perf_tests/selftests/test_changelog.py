@@ -92,3 +92,45 @@ def test_what_was_refused_leaves_no_line(log: Path, tmp_path: Path) -> None:
 
     assert refresh(tmp_path / "s", [session(tmp_path / "a", exit_status=1)], "--changelog", str(log)) == 1
     assert text_of(log) == "## [Unreleased]\n"
+
+
+class TestTable:
+    """What `--table` writes: a pull request's text."""
+
+    @pytest.fixture
+    def text(self, tmp_path: Path) -> Path:
+        return tmp_path / "runs" / "refresh.md"
+
+    def test_it_is_what_is_printed(
+        self, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert refresh(tmp_path / "store", five(tmp_path), "--table", str(text)) == 0
+
+        kept = text_of(text)
+        assert kept.startswith("| case ")
+        assert "\n\n- Baselines of mistral-7b-v0.1 on h100-sxm" in kept
+        assert capsys.readouterr().out.startswith(kept)
+
+    def test_what_was_refused_says_so(self, text: Path, tmp_path: Path) -> None:
+        store = tmp_path / "store"
+        assert refresh(store, five(tmp_path / "was")) == 0
+
+        assert refresh(store, five(tmp_path / "new", first_s=0.0083), "--table", str(text)) == 1
+
+        assert text_of(text).startswith("Refused, nothing was stored.\n\n| case ")
+        assert "+3.74 %" in text_of(text)
+
+    def test_so_does_what_was_only_tried(self, text: Path, tmp_path: Path) -> None:
+        assert refresh(tmp_path / "store", five(tmp_path), "--dry-run", "--table", str(text)) == 0
+
+        assert text_of(text).startswith("Dry run: nothing was stored.\n\n| case ")
+
+    def test_one_that_cannot_be_written_says_what_is_stored(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert refresh(tmp_path / "store", five(tmp_path), "--table", str(tmp_path)) == 2
+
+        assert capsys.readouterr().err.startswith(
+            "error: the baselines are stored, but not what is said of them: "
+        )
+        assert (tmp_path / "store").exists()
