@@ -55,7 +55,7 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], data: Any, *, where: str = "") -> T:
     """`data` as a `kind`. Raises FormatError that names the place."""
-    hints = _hints(kind)  # type: ignore[arg-type] - a class is hashable
+    hints = _hints(typing.cast("typing.Hashable", kind))
     if not isinstance(data, dict):
         raise FormatError(f"{where or kind.__name__}: an object is needed, not {_shown(data)}")
     for name in data:

@@ -47,7 +47,8 @@ class Problem:
     @property
     def words(self) -> str:
         """By how much, in which operator, since which commit: one line, as far as known."""
-        return "; ".join(filter(None, (self._size, self._where, *self.counts, self._when))) or self.reasons[0]
+        what = (self._size, self._where, *self.counts) if self._size or self.counts else (self.reasons[0],)
+        return "; ".join(filter(None, (*what, self._when)))
 
     @property
     def _size(self) -> str:
