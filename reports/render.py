@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from baselines.codec import FormatError
+from baselines.codec import FormatError, one_line
 from baselines.derived import Derived
 from baselines.files import write_text
 from baselines.judging import derive_run
@@ -16,6 +16,7 @@ from baselines.run import RunFolder, run_ceilings
 from baselines.store import DEFAULT_STORE, Store
 from baselines.verdict import Verdict
 from reports import breakdown, kernels, operators, roofline
+from reports.benchmark_json import device_benchmarks
 from reports.moved import explanations
 from reports.summary import summarise
 from reports.table import NOT_JUDGED
@@ -23,6 +24,7 @@ from reports.table import NOT_JUDGED
 ROOFLINE, BREAKDOWN, OPERATORS = "roofline.png", "breakdown.png", "operators.png"
 SUMMARY, CSV = "summary.md", "records.csv"
 OPERATORS_CSV, KERNELS_CSV = "operators.csv", "kernels.csv"
+BENCHMARKS = "benchmark-device.json"
 
 
 def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None = None) -> Path:
@@ -38,8 +40,10 @@ def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None =
     info, records = folder.info(), folder.records()
     if not records:
         why = dict.fromkeys(p.not_run for p in info.planned if p.not_run)
-        raise FormatError(f"{folder.path}: no case was measured{': ' if why else ''}{'; '.join(why)}")
-    derived, ceilings = derive_run(records), run_ceilings(records)
+        raise FormatError(
+            f"{folder.path}: no case was measured{': ' if why else ''}{one_line('; '.join(why))}"
+        )
+    derived, ceilings = derive_run(records, of=folder), run_ceilings(records)
     figures = {ROOFLINE: roofline.draw(derived, ceilings), BREAKDOWN: breakdown.draw(derived, ceilings)}
     if (by_operator := operators.draw(derived, ceilings)) is not None:
         figures[OPERATORS] = by_operator
@@ -52,6 +56,8 @@ def render(folder: RunFolder, verdicts: Sequence[Verdict], store: Store | None =
     ):
         if not rows.empty:
             _save_table(rows, folder.path / name)
+    if (tracked := device_benchmarks(info, derived, verdicts)) is not None:
+        write_text(tracked, folder.path / BENCHMARKS)
     summary = folder.path / SUMMARY
     text = summarise(
         info,

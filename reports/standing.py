@@ -92,7 +92,7 @@ def standings(
     """One of each GPU and model that the run measured; none of a run that measured nothing.
     `history` are observations of other runs too, of which those before this one count.
     Raises FormatError and SpecError."""
-    info, derived = folder.info(), derive_run(folder.records())
+    info, derived = folder.info(), derive_run(folder.records(), of=folder)
     given = {v.case: v for v in verdicts}
     compared = comparisons(folder, derived, verdicts, store)
     own = {e.observation.case: e.observation for e in entries_of(folder)}

@@ -66,7 +66,7 @@ def _head(info: RunInfo, derived: Sequence[Derived], ceilings: Ceilings | None) 
     lines = [
         f"# {escape(models)} on {escape(record.hard.device)}",
         "",
-        f"- run {code(info.id)}, started {info.started}",
+        f"- run {code(info.id)}, started {escape(info.started)}",
         f"- commit {code(info.commit)}{', with uncommitted changes' if info.dirty else ''}",
         f"- {escape(versions(derived[0]))}; host CPU {escape(record.soft.host_cpu)}",
         f"- {escape(record.hard.checkpoint)}, attention {escape(record.hard.attention)}",
@@ -83,7 +83,7 @@ def _head(info: RunInfo, derived: Sequence[Derived], ceilings: Ceilings | None) 
 
 
 def _roofs(bytes_per_s: float, flops_per_s: Iterable[tuple[str, float]]) -> str:
-    peaks = ", ".join(f"{dtype} {text.scaled(peak, 'FLOP/s')}" for dtype, peak in flops_per_s)
+    peaks = ", ".join(f"{escape(dtype)} {text.scaled(peak, 'FLOP/s')}" for dtype, peak in flops_per_s)
     return f"{text.scaled(bytes_per_s, 'B/s')}; {peaks}"
 
 
