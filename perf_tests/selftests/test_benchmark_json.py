@@ -4,6 +4,7 @@ are: the wall's, which --benchmark-json asks for, and device time's, in the run'
 import json
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -276,12 +277,13 @@ class TestReaders:
         with pytest.raises(RefusedError):
             bencher(json.dumps(data))
 
-    def test_github_action_benchmark_needs_a_benchmark_and_no_name_twice(self) -> None:
+    @pytest.mark.parametrize("tool", [github_action_benchmark, bencher])
+    def test_both_need_a_benchmark_and_no_name_twice(self, tool: Callable[[str], Any]) -> None:
         data = good()
         data["benchmarks"][1]["fullname"] = data["benchmarks"][0]["fullname"]
         for text in (json.dumps(data), json.dumps(data | {"benchmarks": []}), "{}", "", "[1"):
             with pytest.raises(RefusedError):
-                github_action_benchmark(text)
+                tool(text)
 
 
 def test_names_of_the_longest_case_fit() -> None:

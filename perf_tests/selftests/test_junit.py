@@ -15,7 +15,7 @@ from baselines.verdict import Verdict, not_measured
 from perf_tests.junit import junit_properties
 from perf_tests.selftests.records import COMMIT, DECODE, MODEL, derived, gpu_state, record, run_folder
 from perf_tests.selftests.records import conditions as seen
-from perf_tests.selftests.tiny import Done, Place, read_junit
+from perf_tests.selftests.tiny import ROOT, Done, Place, read_junit
 
 # One verdict of each outcome: passes, fails, skips.
 PASSES, FAILS, SKIPS = (f"decode-b{batch}-c512-fp16-eager" for batch in (1, 8, 16))
@@ -161,3 +161,13 @@ def test_markup_in_a_models_name_stays_text(place: Place, tmp_path: Path) -> Non
 def test_a_case_id_holds_no_odd_character(odd: str) -> None:
     with pytest.raises(SpecError, match="case id"):
         Case.parse(odd, model=MODEL)
+
+
+def test_every_property_is_documented() -> None:
+    one = record(DECODE, device_s=DEVICE_S)
+    seen_both = replace(not_measured(DECODE, ""), sees_device=0.01, sees_wall=0.1)
+    told = dict(junit_properties(seen_both, one.case, derived([one])[0]))
+    documented = (ROOT / "reports" / "TRACKING.md").read_text(encoding="utf-8").partition("\n## JUnit\n")[2]
+
+    assert set(told) == OF_A_CASE | OF_A_RECORD | OF_DEVICE_TIME | {"sees_device", "sees_wall"}
+    assert {name for name in told if f"`{name}`" not in documented} == set()

@@ -4,8 +4,9 @@ fields they take, and what makes them refuse a file.
 github-action-benchmark is TypeScript (src/extract.ts, extractPytestResult and
 extractResult): JSON.parse, and no check of any field but that there is a benchmark; what
 is missing would be drawn as `undefined` and never alert. Bencher is Rust
-(lib/bencher_adapter/src/adapters/python/pytest.rs over serde, lib/bencher_valid for the
-name): any field that is missing, or of another type, refuses the whole file.
+(lib/bencher_adapter/src/adapters/python/pytest.rs over serde, its
+results/adapter_results.rs, lib/bencher_valid for the name): any field that is missing, or
+of another type, refuses the whole file, and so does a file without benchmarks.
 """
 
 import json
@@ -55,10 +56,15 @@ def github_action_benchmark(text: str) -> list[Point]:
         points = [_github_point(bench["fullname"], bench["stats"]) for bench in data["benchmarks"]]
     except (KeyError, TypeError) as error:
         raise RefusedError(f"undefined: {error}") from error
+    return _told_apart(points)
+
+
+def _told_apart(points: list[Point]) -> list[Point]:
+    """Both refuse an empty list, and both keep one of two benchmarks of a name."""
     if not points:
-        raise RefusedError("No benchmark result was found")
+        raise RefusedError("no benchmark was found")
     if len({point.name for point in points}) < len(points):
-        raise RefusedError("a name twice: the second is never compared")
+        raise RefusedError("a name twice: one of them is lost")
     return points
 
 
@@ -83,9 +89,10 @@ def bencher(text: str, *, average: str = "mean") -> list[Point]:
     try:
         if not all(isinstance(data[key], dict) for key in ("machine_info", "commit_info")):
             raise RefusedError("machine_info and commit_info: objects are needed")
-        return [_bencher_point(bench["fullname"], bench["stats"], average) for bench in data["benchmarks"]]
+        points = [_bencher_point(bench["fullname"], bench["stats"], average) for bench in data["benchmarks"]]
     except (KeyError, TypeError) as error:
         raise RefusedError(f"missing field: {error}") from error
+    return _told_apart(points)
 
 
 def _bencher_point(name: Any, stats: dict[str, Any], average: str) -> Point:
