@@ -59,7 +59,7 @@ def _taken(a: Sessions, like: Record) -> tuple[Against, list[str]]:
     by_case: dict[str, list[Derived]] = {}
     left_out = []
     for folder in a.runs:
-        for derived in derive_run(folder.records()):
+        for derived in derive_run(folder.records(), of=folder):
             if reasons := spoilers(derived.as_run.measurement):
                 left_out.append(f"{folder.path}: {derived.record.case.id} is left out: {'; '.join(reasons)}")
             else:

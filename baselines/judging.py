@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from analytic import Ceilings, SpecError
 from baselines.allowed import Allowed, allowed_changes
 from baselines.codec import FormatError
 from baselines.derived import Derived, derive
@@ -30,10 +31,18 @@ class Judged:
     policy_digest: str
 
 
-def derive_run(records: tuple[Record, ...]) -> tuple[Derived, ...]:
-    """Every record beside its bound. Raises SpecError."""
+def derive_run(records: tuple[Record, ...], *, of: RunFolder | None = None) -> tuple[Derived, ...]:
+    """Every record beside its bound. Raises SpecError, which names the record's file where
+    they are `of` a folder."""
     ceilings = run_ceilings(records)
-    return tuple(derive(record, ceilings) for record in records)
+    return tuple(_derived(record, ceilings, of) for record in records)
+
+
+def _derived(record: Record, ceilings: Ceilings | None, of: RunFolder | None) -> Derived:
+    try:
+        return derive(record, ceilings)
+    except SpecError as error:
+        raise SpecError(f"{of.record_path(record.case)}: {error}" if of else str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +86,7 @@ def judge_folder(
     Raises FormatError and SpecError for a folder that cannot be read; a damaged
     baseline spoils only its own case.
     """
-    derived = derive_run(folder.records())
+    derived = derive_run(folder.records(), of=folder)
     known, again = against(derived, store), measured_again(folder)
     judged = judge(
         derived,
@@ -120,7 +129,7 @@ def measured_again(folder: RunFolder) -> Again:
     measured: dict[str, list[Derived]] = {}
     unusable: dict[str, list[str]] = {}
     for again in folder.confirmations():
-        for derived in derive_run(again.records()):
+        for derived in derive_run(again.records(), of=again):
             case_id = derived.record.case.id
             if reasons := spoilers(derived.as_run.measurement):
                 unusable.setdefault(case_id, []).append("; ".join(reasons))

@@ -15,6 +15,7 @@ _SPECIAL = re.compile(
     | <(?=[A-Za-z/!?])              # a tag, a link
     | \[(?=.*\][(\[:]) | \[(?=\^)   # a link, a footnote
     | ^\[(?=[ xX]\])                # a box to tick
+    | ^[#>+-](?=[#>\s]|$) | ^>      # a heading, a quotation, an item
     | &(?=\#?\w+;)                  # a character's name
     """,
     re.VERBOSE,
@@ -22,14 +23,16 @@ _SPECIAL = re.compile(
 
 
 def escape(text: str) -> str:
-    """`text` on one line, with nothing left that Markdown would read as markup:
-    a reason may hold pipes, a path, an exception's message."""
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", " ".join(text.split()))
+    """`text` on one line, with nothing left that Markdown would read as markup, or a
+    terminal as a command: a reason may hold pipes, a path, an exception's message."""
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    return _SPECIAL.sub(lambda match: f"\\{match[0]}", plain)
 
 
 def code(text: str) -> str:
-    """A name that is known to hold no markup, such as a case id."""
-    return f"`{text}`"
+    """A name as code, such as a case id; escaped where code could not hold it: a name out
+    of a file may be anything."""
+    return f"`{text}`" if re.fullmatch(r"[^`|\s]+", text) and text.isprintable() else escape(text)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:

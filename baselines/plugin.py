@@ -17,7 +17,7 @@ from baselines.codec import FormatError
 from baselines.expectations import bands
 from baselines.history.keeping import check_choice, keep
 from baselines.history.place import NO_HISTORY, Place
-from baselines.judging import Judged, judge_folder
+from baselines.judging import Judged, derive_run, judge_folder, measured_again
 from baselines.policy import POLICY
 from baselines.provenance import stamped
 from baselines.run import RunFolder, Verdicts
@@ -145,7 +145,9 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = RunFolder(Path(given))
         try:
             records = folder.records()
-        except FormatError as error:
+            derive_run(records, of=folder)
+            measured_again(folder)
+        except (FormatError, SpecError) as error:
             raise pytest.UsageError(f"--perf-run {given}: {error}") from error
         if not records:
             raise pytest.UsageError(f"--perf-run {given}: the run holds no record to judge")

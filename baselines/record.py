@@ -158,6 +158,11 @@ class Tokens:
     digest: str
 
 
+# Between these a clock tells the time of a step, in seconds; beyond them rates and their
+# sums are no finite numbers any more.
+SHORTEST_S, LONGEST_S = 1e-12, 1e9
+
+
 def require_times(name: str, samples: Sequence[float] | None) -> None:
     """Raises SpecError for samples, in seconds, that no clock can have given."""
     if samples is None:
@@ -166,6 +171,11 @@ def require_times(name: str, samples: Sequence[float] | None) -> None:
         raise SpecError(f"{name} holds no sample")
     if min(samples) <= 0:
         raise SpecError(f"{name} holds {min(samples)} s; a time is positive")
+    for extreme in (min(samples), max(samples)):
+        if not SHORTEST_S <= extreme <= LONGEST_S:
+            raise SpecError(
+                f"{name} holds {extreme} s; a clock tells times from {SHORTEST_S:g} to {LONGEST_S:g} s"
+            )
 
 
 def require_not_negative(name: str, values: Sequence[float | None] | None) -> None:

@@ -6,6 +6,7 @@ confirmations/<n>/  what fresh processes measured again of its suspects: a run's
 no-session.txt      why it may never be a baseline, where it is no session
 verdicts.json       the verdicts that were given
 records.csv         one line a case, for spreadsheets
+benchmark-device.json  device times as pytest-benchmark's JSON, for trackers; none of a CPU run
 operators.csv       one line an operator of every case, where kernels were told apart
 kernels.csv         one line a kernel of every case, where kernels were seen
 ceilings.json       what the machine reached, for `python -m analytic ceilings`; never read here
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analytic import Case, Ceilings
+from analytic import Case, Ceilings, text
 from analytic.ceilings_file import NAME as CEILINGS
 from analytic.ceilings_file import as_json
 from baselines import codec
@@ -86,9 +87,10 @@ class RunFolder:
 
     def info(self) -> RunInfo:
         """Raises FormatError where the folder holds no usable run.json."""
-        if not self.exists():
-            raise FormatError(f"{self.path}: not a run's folder: it has no run.json")
-        return codec.read(RunInfo, self.path / "run.json")
+        file = self.path / "run.json"
+        if not os.path.lexists(file):
+            raise FormatError(f"{self.path}: not a run's folder: it has no run.json; {_instead(self.path)}")
+        return codec.read(RunInfo, file)
 
     def start(self, info: RunInfo) -> None:
         """Claims the folder for a new run. Raises FormatError where there is one
@@ -116,14 +118,20 @@ class RunFolder:
         """Raises FormatError for a record that could not be found, or stored as a
         baseline, under its names."""
         require_case(record.case, gpu=record.gpu)
-        path = self.path / "records" / f"{record.case.id}.json"
+        path = self.record_path(record.case)
         codec.write(record, path)
         return path
 
+    def record_path(self, case: Case) -> Path:
+        return self.path / "records" / f"{case.id}.json"
+
     def records(self) -> tuple[Record, ...]:
         """Every record, in the order of the plan. Raises FormatError."""
-        read = [_record(p) for p in sorted((self.path / "records").glob("*.json"))]
         order = {p.case.id: i for i, p in enumerate(self.info().planned)}
+        place = self.path / "records"
+        if os.path.lexists(place) and not place.is_dir():
+            raise FormatError(f"{place}: no folder; the folder of the run's records is needed")
+        read = [_record(p) for p in sorted(place.glob("*.json"))]
         return tuple(sorted(read, key=lambda r: order.get(r.case.id, len(order))))
 
     def disown(self, why: str) -> None:
@@ -184,8 +192,18 @@ def given_twice(runs: Sequence[RunFolder]) -> str:
     return ""
 
 
+def _instead(path: Path) -> str:
+    """What to name in the place of what is no run's folder."""
+    runs = sorted(p.parent.name for p in path.glob("*/run.json") if p.parent.name.isprintable())
+    if path.is_dir() and runs:
+        return f"it holds {text.counted(len(runs), 'run')}: name one, such as {path / runs[-1]}"
+    return "a run is kept in runs/<time>-<commit>, or where --perf-out said"
+
+
 def _record(path: Path) -> Record:
     record = codec.read(Record, path)
+    if path.stem != record.case.id:
+        raise FormatError(f"{path}: holds {record.case.id}; a record's file is named by its case")
     try:
         require_case(record.case, gpu=record.gpu)
     except FormatError as error:

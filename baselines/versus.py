@@ -141,7 +141,7 @@ def _processes(b: Sessions, *, confirmations: bool) -> dict[str, list[Derived]]:
     measurement says nothing where there is another."""
     every: dict[str, list[Derived]] = {}
     for run in b.runs:
-        for derived in derive_run(run.records()):
+        for derived in derive_run(run.records(), of=run):
             every.setdefault(derived.record.case.id, []).append(derived)
     found = {
         case: [one for one in several if not spoilers(one.as_run.measurement)] or several[:1]

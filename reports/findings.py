@@ -114,7 +114,7 @@ def _evidence(regime: str, held: Sequence[Derived]) -> str:
         )
     if regime == "unknown":
         notes = dict.fromkeys(d.record.measurement.device_note or "it was not measured" for d in held)
-        return f"Whether launches bind cannot be told without device time: {'; '.join(notes)}."
+        return f"Whether launches bind cannot be told without device time: {escape('; '.join(notes))}."
     by_intensity = " By intensity alone: a CPU has no device clock." if held[0].record.gpu == CPU else ""
     side = "below" if regime == "memory" else "above"
     return f"Operational intensity {side} the ridge point: {_intensities(held)}.{by_intensity}"

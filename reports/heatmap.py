@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 
 from analytic import Phase, SpecError, text
 from analytic.sweep import Bools, Sweep
-from reports.palette import DPI, FAINT, INK
+from reports.palette import DPI, FAINT, INK, plain
 
 # From dark blue to yellow, evenly rising in lightness: read alike by the colour-blind.
 COLOURS = "cividis"
@@ -46,7 +46,7 @@ def draw(sweep: Sweep, *, gpu: int = 0) -> Figure:
     halo = [withStroke(linewidth=5, foreground="white")]
     _border(axes, sweep.compute_bound[gpu], linewidth=2.2, path_effects=halo, gid="limiter", zorder=4)
     _ticks(axes, sweep)
-    figure.suptitle(title(sweep, gpu), fontsize=13, color=INK)
+    figure.suptitle(plain(title(sweep, gpu)), fontsize=13, color=INK)
     axes.set_title(
         f"at the lower bound by datasheet roofs; {text.gib(sweep.gpus[gpu].usable_bytes)} for weights and "
         "KV cache (activations left out)",

@@ -19,7 +19,7 @@ from baselines.markdown import code, escape, table
 from reports.advice import representative
 from reports.kernels import by_kernel, kernel_table
 from reports.labels import Spot, list_labels
-from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
+from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading, plain
 from reports.roofs import draw_roofs
 
 NOT_MEASURED = "Device time by operator: not measured"
@@ -72,7 +72,9 @@ def _case(derived: Derived, ceilings: Ceilings | None) -> str:
     lines = [f"### {name}, by operator", f"{known} of device time attributed to an operator."]
     lines.append(table(_HEADERS, [_row(share) for share in shares if share.device_ops]))
     if unrun:
-        lines.append(f"Compulsory, but no kernel ran in a range of their own: {', '.join(unrun)}.")
+        lines.append(
+            f"Compulsory, but no kernel ran in a range of their own: {', '.join(map(escape, unrun))}."
+        )
     return "\n\n".join(filter(None, (*lines, _faster(shares))))
 
 
@@ -177,7 +179,7 @@ def _panel(
         )
         if _shares(left)
     ]
-    axes.set_xlabel("\n".join(("operational intensity, FLOP/byte", *below)), fontsize=8)
+    axes.set_xlabel("\n".join(("operational intensity, FLOP/byte", *map(plain, below))), fontsize=8)
     axes.set_title(
         f"{derived.record.case.id}: {text.seconds(_kernels_s(derived))} of kernels", fontsize=9, color=INK
     )

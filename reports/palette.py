@@ -1,8 +1,10 @@
 """What the figures share: colours, markers and the words of a title."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from analytic import Phase
 from baselines.derived import Derived
@@ -25,13 +27,28 @@ GRID = "#E4E4E4"
 _TITLE_PT = 13
 
 
+def plain(text: str) -> str:
+    """`text` as a figure can show it: a dollar in a name begins no formula, and what the
+    font lacks is seen to be missing."""
+    shown = (c if c == "\n" or ord(c) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(shown).replace("$", r"\$")
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The characters of Matplotlib's font, by code point. Of any other it warns."""
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
+
+
 def heading(derived: Sequence[Derived]) -> tuple[str, str]:
     """(model on device, run and on a line of its own its versions) for the top of a figure."""
     record = derived[0].record
     models = ", ".join(dict.fromkeys(d.record.model.name for d in derived))
     return (
-        f"{models} on {record.hard.device}",
-        f"run {record.run} · commit {record.commit}{' (dirty)' if record.dirty else ''}\n{versions(derived[0])}",
+        plain(f"{models} on {record.hard.device}"),
+        plain(
+            f"run {record.run} · commit {record.commit}{' (dirty)' if record.dirty else ''}\n{versions(derived[0])}"
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from baselines.run import RunFolder
 from baselines.store import DEFAULT_STORE, Store
 from baselines.verdict import Verdict
 from reports import kernels, operators
+from reports.benchmark_json import device_benchmarks
 from reports.figures import figures_of
 from reports.page.page import page
 from reports.report import report_of
@@ -24,6 +25,7 @@ from reports.table import NOT_JUDGED
 ROOFLINE, BREAKDOWN, OPERATORS = "roofline.png", "breakdown.png", "operators.png"
 SUMMARY, PAGE, CSV = "summary.md", "report.html", "records.csv"
 OPERATORS_CSV, KERNELS_CSV = "operators.csv", "kernels.csv"
+BENCHMARKS = "benchmark-device.json"
 
 
 def render(
@@ -56,6 +58,8 @@ def render(
     ):
         if not rows.empty:
             _save_table(rows, folder.path / name)
+    if (tracked := device_benchmarks(report.info, report.derived, verdicts)) is not None:
+        write_text(tracked, folder.path / BENCHMARKS)
     write_text(summarise(report, images=tuple(pictures)), folder.path / SUMMARY)
     write_text(page(report, figures), folder.path / PAGE)
     return folder.path / PAGE

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytic import Ceilings, Phase
-from baselines.codec import FormatError
+from baselines.codec import FormatError, one_line
 from baselines.derived import Derived
 from baselines.given import comparisons
 from baselines.history.entry import observations_of
@@ -53,8 +53,10 @@ def report_of(
     info, records = folder.info(), folder.records()
     if not records:
         why = dict.fromkeys(p.not_run for p in info.planned if p.not_run)
-        raise FormatError(f"{folder.path}: no case was measured{': ' if why else ''}{'; '.join(why)}")
-    derived, stored = derive_run(records), Snapshot(store.root)
+        raise FormatError(
+            f"{folder.path}: no case was measured{': ' if why else ''}{one_line('; '.join(why))}"
+        )
+    derived, stored = derive_run(records, of=folder), Snapshot(store.root)
     nights = nights_of(observations_of(info, records, verdicts), derived, stored, history)
     night = Night(
         info=info,

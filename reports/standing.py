@@ -107,7 +107,7 @@ def standings(
     `history` are observations of other runs too, of which those before this one count.
     Raises FormatError and SpecError."""
     info, records = folder.info(), folder.records()
-    derived = derive_run(records)
+    derived = derive_run(records, of=folder)
     night = Night(
         info=info,
         derived=derived,

@@ -82,7 +82,7 @@ def _head(report: Report) -> str:
     limit_w = record.hard.power_limit_w
     limit = "" if limit_w is None else f", power limit {limit_w:.0f} W"
     lines = (
-        f"- run {code(info.id)}, started {info.started}",
+        f"- run {code(info.id)}, started {escape(info.started)}",
         f"- commit {code(info.commit)}{', with uncommitted changes' if info.dirty else ''}",
         f"- {escape(versions(report.derived[0]))}; host CPU {escape(record.soft.host_cpu)}",
         f"- {escape(record.hard.checkpoint)}, attention {escape(record.hard.attention)}{limit}",
@@ -104,7 +104,7 @@ def _machine(report: Report) -> str:
 
 
 def _roofs(bytes_per_s: float, flops_per_s: Iterable[tuple[str, float]]) -> str:
-    peaks = ", ".join(f"{dtype} {text.scaled(peak, 'FLOP/s')}" for dtype, peak in flops_per_s)
+    peaks = ", ".join(f"{escape(dtype)} {text.scaled(peak, 'FLOP/s')}" for dtype, peak in flops_per_s)
     return f"{text.scaled(bytes_per_s, 'B/s')}; {peaks}"
 
 

@@ -30,6 +30,7 @@ from baselines.verdict import Status, Verdict
 from perf_tests.cases import LANES, lane_cases
 from perf_tests.selftests.records import record, run_folder
 from perf_tests.selftests.tiny import Done, Junit, Place, read_junit, write_config
+from perf_tests.selftests.trackers import bencher, github_action_benchmark
 
 USAGE_ERROR = 4
 
@@ -102,7 +103,7 @@ def test_a_gpu_case_without_a_gpu_skips_and_is_kept_as_not_measured(lane_run: La
     assert planned.case.id == NO_GPU
     assert planned.not_run
     assert planned.not_run in said
-    assert lane_run.junit.properties[f"test_verdict[{NO_GPU}]"] == {"verdict": "not_measured"}
+    assert lane_run.junit.properties[f"test_verdict[{NO_GPU}]"]["verdict"] == "not_measured"
 
 
 def test_the_run_keeps_all_it_promises(lane_run: LaneRun) -> None:
@@ -222,9 +223,20 @@ def test_pytest_benchmark_carries_the_bound(lane_run: LaneRun, case_id: str) -> 
     assert told["bound"]["flops"] > 0
 
 
+def test_the_tools_that_track_benchmarks_read_the_wall(lane_run: LaneRun) -> None:
+    text = (lane_run.place.home / "bench.json").read_text(encoding="utf-8")
+    walls = {r.case.id: r.measurement.wall_s for r in lane_run.folder.records()}
+
+    for point in (*bencher(text, average="median"), *bencher(text), *github_action_benchmark(text)):
+        case_id = point.name.partition("[")[2].removesuffix("]")
+        seconds = 1 / point.value if point.higher_is_better else point.value / 1e9
+        assert min(walls[case_id]) <= seconds <= max(walls[case_id])
+    assert len(bencher(text)) == len(github_action_benchmark(text)) == len(MEASURED)
+
+
 def test_junit_says_the_verdict(lane_run: LaneRun) -> None:
     for case_id in MEASURED:
-        assert lane_run.junit.properties[f"test_verdict[{case_id}]"] == {"verdict": "no_baseline"}
+        assert lane_run.junit.properties[f"test_verdict[{case_id}]"]["verdict"] == "no_baseline"
     assert lane_run.junit.failures == 0
 
 
@@ -281,7 +293,7 @@ def test_unchanged_records_pass_without_torch(place: Place, home: Path) -> None:
 
     assert done.rc == 0, done.out
     assert junit.names == (f"test_verdict[{CASE}]",)
-    assert junit.properties[junit.names[0]] == {"verdict": "pass"}
+    assert junit.properties[junit.names[0]]["verdict"] == "pass"
     assert {p: p.read_bytes() for p in before} == before
     # Judging an earlier run does not rewrite what was said of it.
     assert not (home / "run" / "verdicts.json").exists()
@@ -310,7 +322,7 @@ def test_a_tampered_record_fails(
 
     assert done.rc == 1, done.out
     assert (junit.failures, junit.names) == (1, (name,))
-    assert junit.properties[name] == {"verdict": status}
+    assert junit.properties[name]["verdict"] == status
     said = junit.messages[name]
     assert said.strip().removeprefix("Failed: ").startswith(f"{status}: ")
     for text in numbers:
@@ -329,7 +341,7 @@ def test_the_change_that_passes_and_the_change_that_fails_are_close(place: Place
     done, junit = judged(place, home, tampered(1.004))
 
     assert done.rc == 0, done.out
-    assert junit.properties[f"test_verdict[{CASE}]"] == {"verdict": "pass"}
+    assert junit.properties[f"test_verdict[{CASE}]"]["verdict"] == "pass"
 
 
 def test_without_a_baseline_only_strict_fails(place: Place, home: Path) -> None:
@@ -337,7 +349,7 @@ def test_without_a_baseline_only_strict_fails(place: Place, home: Path) -> None:
     done, junit = judged(place, home, tampered(1.0), options=("--perf-strict",))
 
     assert done.rc == 1
-    assert junit.properties[f"test_verdict[{CASE}]"] == {"verdict": "no_baseline"}
+    assert junit.properties[f"test_verdict[{CASE}]"]["verdict"] == "no_baseline"
     assert "no baseline is stored for this case" in junit.messages[f"test_verdict[{CASE}]"]
     relaxed = place.pytest(
         *(*place.without_torch(), "perf_tests/test_verdict.py", "--perf-run", home / "run"),
@@ -362,7 +374,7 @@ def test_a_damaged_baseline_fails_its_own_case_alone(place: Place, home: Path) -
     assert f"FAILED perf_tests/test_verdict.py::test_verdict[{CASE}]" in done.out
     assert str(damaged) in junit.messages[f"test_verdict[{CASE}]"]
     assert "not JSON, or cut short" in junit.messages[f"test_verdict[{CASE}]"]
-    assert junit.properties[f"test_verdict[{other}]"] == {"verdict": "no_baseline"}
+    assert junit.properties[f"test_verdict[{other}]"]["verdict"] == "no_baseline"
     assert damaged.read_bytes() == before
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from baselines.markdown import escape
+from baselines.markdown import code, escape
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from baselines.markdown import escape
         "R&D, 5 & 6;",
         "C:\\runs",
         "'mlp -> attn' <- 4 <= 5",
+        "-3.0 % and +2.0 %",
+        "+2.0 % in #12",
+        "#12 is older",
     ],
 )
 def test_what_is_no_markup_is_left_alone(plain: str) -> None:
@@ -42,7 +45,33 @@ def test_what_is_no_markup_is_left_alone(plain: str) -> None:
         ("ends with \\", "ends with \\\\"),
         ("&lt; &#60;", "\\&lt; \\&#60;"),
         ("two\nlines\t and more", "two lines and more"),
+        ("# a heading", "\\# a heading"),
+        ("## a heading", "\\## a heading"),
+        ("> quoted", "\\> quoted"),
+        (">quoted", "\\>quoted"),
+        ("- an item", "\\- an item"),
+        ("+ an item", "\\+ an item"),
+        (
+            "\x1b[31mred \N{RIGHT-TO-LEFT OVERRIDE}",
+            "\N{REPLACEMENT CHARACTER}[31mred \N{REPLACEMENT CHARACTER}",
+        ),
     ],
 )
 def test_what_would_be_markup_is_escaped(markup: str, escaped: str) -> None:
     assert escape(markup) == escaped
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("decode-b1-c512-nf4-dq-eager", "`decode-b1-c512-nf4-dq-eager`"),
+        ("<script>_x_*y*", "`<script>_x_*y*`"),
+        ("a`b", "a\\`b"),
+        ("a|b", "a\\|b"),
+        ("a\nb", "a b"),
+        ("\x1b[31m", "\N{REPLACEMENT CHARACTER}[31m"),
+        ("", ""),
+    ],
+)
+def test_a_name_that_code_cannot_hold_is_escaped(name: str, shown: str) -> None:
+    assert code(name) == shown

@@ -133,7 +133,7 @@ def copy_checkout(folder: Path) -> Place:
     root.mkdir(parents=True)
     home.mkdir()
     for file in ROOT.iterdir():
-        if file.is_file():
+        if file.is_file() and file.name != ".git":  # of a worktree it is a file
             shutil.copy(file, root)
     for room in ("analytic", "baselines", "reports", "perf_tests"):
         shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__", "data", ".*"))
