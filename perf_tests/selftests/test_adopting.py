@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perf_tests.selftests.doc_commands import Block, blocks, shown, words
-from perf_tests.selftests.test_doc_commands import ADOPTED, NOT_RUN
+from perf_tests.selftests.doc_exceptions import ADOPTED, NOT_RUN
 from perf_tests.selftests.tiny import ROOT, Done, environment, run
 
 PAGE = (ROOT / "perf_tests" / "ADOPTING.md").read_text(encoding="utf-8")
