@@ -1,4 +1,4 @@
-"""python -m reports COMMAND: a stored run drawn anew, or the model's bounds as a picture."""
+"""python -m reports COMMAND: a stored run drawn anew or told to people, or the model's bounds as a picture."""
 
 import argparse
 import sys
@@ -8,19 +8,18 @@ from pathlib import Path
 from analytic import SpecError
 from baselines.codec import FormatError
 from baselines.run import RunFolder
-from reports import heatmap_command
+from reports import alerts_command, heatmap_command
 from reports.render import render
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Bad input prints one line to stderr and returns 2."""
+    """Runs a command, and returns its exit code. Bad input prints one line to stderr and returns 2."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except (FormatError, SpecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_render)
     heatmap_command.add(commands)
+    alerts_command.add(commands)
     return parser
 
 
