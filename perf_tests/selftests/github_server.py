@@ -141,19 +141,18 @@ class GitHub:
     ) -> tuple[int, Any, dict[str, str]]:
         if path == _ROOT:
             return 200, self._repository(), {}
-        if not path.startswith(f"{_ROOT}/"):
-            return 404, {"message": "Not Found", "documentation_url": _DOCS, "status": "404"}, {}
-        part = path.removeprefix(f"{_ROOT}/")
-        if part == "issues":
+        if path == f"{_ROOT}/issues":
             return self._create(data) if method == "POST" else self._list(query)
-        if part == "actions/artifacts":
+        if path == f"{_ROOT}/actions/artifacts":
             named = [a for a in self.artifacts if a["name"] in query.get("name", [a["name"]])]
             return 200, {"total_count": len(named), "artifacts": named}, {}
-        found = re.fullmatch(r"issues/(\d+)(/comments)?", part)
+        found = re.fullmatch(rf"{_ROOT}/issues/(\d+)(/comments)?", path)
         if found is None or int(found[1]) not in self.issues:
             return 404, {"message": "Not Found", "documentation_url": _DOCS, "status": "404"}, {}
-        number = int(found[1])
-        if found[2]:
+        return self._one(method, int(found[1]), data, comments=bool(found[2]))
+
+    def _one(self, method: str, number: int, data: Any, *, comments: bool) -> tuple[int, Any, dict[str, str]]:
+        if comments:
             return (
                 self._comment(number, data) if method == "POST" else (200, self.comments.get(number, []), {})
             )

@@ -15,7 +15,7 @@ class Limits:
 
     timeout_s: int = 15
     patience_s: float = 300.0
-    backoff_s: float = 1.0
+    backoff_s: float = 0.5
     tries: int = 4
     pace_s: float = 1.0
 
