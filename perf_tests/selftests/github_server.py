@@ -69,7 +69,7 @@ class GitHub:
         self.received: list[str] = []
         self.writes: list[str] = []
         self.keeps_labels = True
-        self.created: Callable[[], object] = lambda: None
+        self.creating: Callable[[], object] = lambda: None
         self.address = ""
         self._failures: list[tuple[Failure, list[int]]] = []
         self._lock = threading.Lock()
@@ -200,9 +200,8 @@ class GitHub:
         if errors:
             return 422, {"message": "Validation Failed", "errors": errors, "status": "422"}, {}
         labels = tuple(data.get("labels", ())) if self.keeps_labels else ()
-        one = self.add_issue(data["title"], data["body"], labels=labels)
-        self.created()
-        return 201, one, {}
+        self.creating()
+        return 201, self.add_issue(data["title"], data["body"], labels=labels), {}
 
     def _comment(self, number: int, data: Any) -> tuple[int, Any, dict[str, str]]:
         with self._lock:

@@ -47,7 +47,7 @@ class Channels:
                 action = self._clean(decide(self.hub.find(key)))
                 told = self._apply(self.hub, action)
             except ChannelError as error:
-                done = self.failed(error)
+                done = self.failed(error, (action or decide(None)).why)
         if action is None:
             action = self._clean(decide(None))
             if self.hub is None:
@@ -55,12 +55,12 @@ class Channels:
         if self.dry:
             self._show(action)
         elif self.webhook is not None and action.told and told:
-            done &= self._post(self.webhook, action.message)
+            done &= self._post(self.webhook, action)
         return done
 
-    def failed(self, error: ChannelError) -> bool:
-        """False, and said."""
-        print(f"error: {self._hide(str(error))}; not delivered", file=sys.stderr)
+    def failed(self, error: ChannelError, what: str) -> bool:
+        """False, and said with what was not delivered."""
+        print(f"error: {self._hide(f'{error}; not delivered: {what}')}", file=sys.stderr)
         return False
 
     def _apply(self, hub: Hub, action: Action) -> bool:
@@ -85,11 +85,11 @@ class Channels:
         if self.webhook is not None and action.told:
             self._say(f"--- webhook\n{action.message}")
 
-    def _post(self, webhook: Webhook, message: str) -> bool:
+    def _post(self, webhook: Webhook, action: Action) -> bool:
         try:
-            webhook.post(message)
+            webhook.post(action.message)
         except ChannelError as error:
-            return self.failed(error)
+            return self.failed(error, action.why)
         self._say("the webhook was told")
         return True
 

@@ -4,11 +4,14 @@ import datetime as dt
 from collections.abc import Mapping
 
 import requests
-from github import GithubException
+from github import BadAttributeException, GithubException, IncompletableObject
 
 from baselines.codec import one_line
 from reports.alerts.limits import Limits
 from reports.alerts.patience import wait_asked
+
+# What PyGithub makes of an answer that is no issue.
+_STRANGE = (BadAttributeException, IncompletableObject)
 
 # Of what a server says so much is shown.
 _MOST_CHARS = 200
@@ -20,7 +23,7 @@ class ChannelError(RuntimeError):
 
 def github_failure(error: Exception, *, repository: str, permission: str, limits: Limits) -> ChannelError:
     """`permission` is what the token needs for what was tried."""
-    if isinstance(error, GithubException):
+    if isinstance(error, GithubException) and not isinstance(error, _STRANGE):
         return ChannelError(f"GitHub: {_answer(error, repository, permission, limits)}")
     return ChannelError(f"GitHub: {unanswered(error, limits)}")
 
@@ -45,7 +48,8 @@ def limited(headers: Mapping[str, str], limits: Limits) -> str:
 
 def _answer(error: GithubException, repository: str, permission: str, limits: Limits) -> str:
     said, headers, status = _said(error), error.headers or {}, error.status
-    if status in (403, 429) and ("rate limit" in said.lower() or wait_asked(headers) is not None):
+    rated = "rate limit" in said.lower() or wait_asked(headers) is not None
+    if status == 429 or (status == 403 and rated):
         return f"{limited(headers, limits)} ({status})"
     if status >= 500:
         return f"it failed ({status}), and did so again when asked again"

@@ -81,7 +81,8 @@ class Hub:
     def _open(self, key: Key) -> Iterator[Stored]:
         """By the list, which knows at once of an issue; the search learns of it later."""
         found = self._repository.get_issues(state="open", labels=[LABEL], sort="created", direction="asc")
-        ours = [i for i in found if i.pull_request is None and i.state == "open" and key.of(i.body or "")]
+        # What an issue has not, as most have no pull request, PyGithub asks for once more.
+        ours = [i for i in found if i.state == "open" and key.of(i.body or "") and i.pull_request is None]
         yield from sorted(ours, key=lambda one: one.number)
 
     def _opened(self, action: Action) -> Issue | None:

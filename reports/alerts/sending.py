@@ -62,7 +62,7 @@ def watch(options: argparse.Namespace) -> int:
     try:
         newest = channels.hub.newest_artifact(options.artifact)
     except ChannelError as error:
-        channels.failed(error)
+        channels.failed(error, f"whether {options.artifact} arrived")
         return 1
     if newest is not None and (age := (now - newest).total_seconds() / 3600) <= options.hours:
         print(f"{options.artifact}: a result of {age:.1f} h ago is there")
