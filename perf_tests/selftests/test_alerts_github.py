@@ -394,6 +394,13 @@ class TestFailures:
         assert len(hub.said(1)) == 1
         assert "impossible" in hub.issues[1]["title"]
 
+    def test_a_repository_that_was_renamed_is_followed(self, desk: Desk, hub: GitHub) -> None:
+        moved = {"Location": f"{hub.address}/repos/{REPOSITORY}"}
+        hub.fail(Failure(method="GET", path="/repos/owner/old$", status=301, headers=moved))
+        told = desk.alert(desk.night(21, Status.REGRESSED), "--repo", "owner/old")
+
+        assert (told.code, told.err, len(hub.issues)) == (0, "", 1)
+
     def test_a_label_that_was_dropped_is_said(self, desk: Desk, hub: GitHub) -> None:
         """GitHub drops it silently where the token may not set it; nobody would find the issue."""
         hub.keeps_labels = False
@@ -587,7 +594,10 @@ def command(hub: GitHub, root: Path, *arguments: str, **more: str) -> subprocess
 
 class TestCommandLine:
     def test_a_night_through_the_real_command(self, hub: GitHub, tmp_path: Path) -> None:
-        """With the pauses between writes that GitHub asks for, and a run of its CI."""
+        """With the pauses between writes that GitHub asks for, and a run of its CI. Connections
+        are lost on the way: nothing warns of it, for a warning names the address."""
+        hub.fail(Failure(method="GET", path="/issues", drop=True, times=1))
+        hub.fail(Failure(method="POST", path=HOOK, drop=True, times=1))
         folder = str(a_run(tmp_path / "run", status=Status.REGRESSED).path)
         place = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_RUN_ID": "4711"}
         out, err = command(hub, tmp_path, "alert", folder, **place).communicate(timeout=200)
