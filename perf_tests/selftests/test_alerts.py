@@ -119,6 +119,15 @@ class TestFollowing:
 
         assert kinds == [Kind.UPDATE, Kind.MOVE, Kind.UPDATE]
 
+    def test_what_was_not_said_is_not_taken_for_said(self) -> None:
+        """Another case's movement, told meanwhile, does not hide a creep."""
+        issue = opened(problem(), problem(LONG))
+        first = decide(standing(problem(change=0.014), problem(LONG, change=0.05), night=23), issue)
+        second = decide(standing(problem(change=0.018), problem(LONG, change=0.05), night=24), after(first))
+
+        assert (first.kind, second.kind) == (Kind.MOVE, Kind.MOVE)
+        assert second.message.splitlines()[1:-1] == [f"{DECODE}: +1.05 % → +1.80 %"]
+
     @pytest.mark.parametrize(
         ("now", "said"),
         [

@@ -476,10 +476,11 @@ class TestRateLimits:
         assert len(asked) <= (8 if failure["status"] == 503 else 2)
 
     def test_until_when_is_said(self, desk: Desk, hub: GitHub) -> None:
-        hub.fail(rate_limit(reset=int(time.time()) + 3600))
+        reset = int(time.time()) + 3600
+        hub.fail(rate_limit(reset=reset))
         told = desk.alert(desk.night(21, Status.PASS), "--patience", "5")
 
-        day = time.strftime("%Y-%m-%dT", time.gmtime(time.time() + 3600))
+        day = time.strftime("%Y-%m-%dT", time.gmtime(reset + 1))
         assert f"error: GitHub: rate limit until {day}" in told.err
         assert (
             "longer than --patience 5 s (403); not delivered: mistral-7b-v0.1 on h100-sxm: nothing fails"
@@ -524,6 +525,19 @@ class TestWebhook:
 
         assert desk.alert(desk.night(21, Status.REGRESSED)).code == 0
         assert len(hub.messages) == 1
+
+    def test_a_log_of_what_went_wrong_does_not_name_it(
+        self, desk: Desk, hub: GitHub, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        for failure in ({"drop": True}, {"status": 500}, {"hang_s": 1.3}):
+            hub.fail(Failure(method="POST", path=HOOK, times=1, **failure))
+            hub.fail(Failure(method="GET", path="/issues", times=1, **failure))
+        assert desk.alert(desk.night(21, Status.REGRESSED)).code == 0
+
+        assert "Retrying" in caplog.text
+        assert HOOK not in caplog.text
+        assert TOKEN not in caplog.text
 
     def test_alone_it_speaks_after_every_run_that_fails(
         self, desk: Desk, hub: GitHub, monkeypatch: pytest.MonkeyPatch
@@ -595,7 +609,7 @@ def command(hub: GitHub, root: Path, *arguments: str, **more: str) -> subprocess
 class TestCommandLine:
     def test_a_night_through_the_real_command(self, hub: GitHub, tmp_path: Path) -> None:
         """With the pauses between writes that GitHub asks for, and a run of its CI. Connections
-        are lost on the way: nothing warns of it, for a warning names the address."""
+        are lost on the way, which is no news."""
         hub.fail(Failure(method="GET", path="/issues", drop=True, times=1))
         hub.fail(Failure(method="POST", path=HOOK, drop=True, times=1))
         folder = str(a_run(tmp_path / "run", status=Status.REGRESSED).path)

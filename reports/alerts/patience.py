@@ -111,7 +111,8 @@ def github_retry(limits: Limits) -> GitHubPatience:
 
 
 def webhook_retry(limits: Limits) -> Patience:
-    """Not of lost connections: of each urllib3 logs a warning, and that names the address."""
+    """Not of lost connections: of each urllib3 logs a warning, and whoever keeps its log
+    would find the address there."""
     return Patience(
         until=time.monotonic() + limits.patience_s,
         total=limits.tries - 1,

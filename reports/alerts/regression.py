@@ -1,7 +1,7 @@
 """What to do about a GPU and model after a run, given the issue that is open. Pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from analytic import text
 from reports.alerts import report
@@ -36,14 +36,6 @@ def decide(now: Standing, issue: Issue | None, page: Page) -> Action:
     return _followed(now, issue, state, page)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Night:
-    """The failing cases of tonight, and those of the issue of which nothing is known now."""
-
-    failing: Mapping[str, Said]
-    carried: Mapping[str, Said]
-
-
 def _opened(now: Standing, page: Page) -> Action:
     state = _fresh(now)
     return Action(
@@ -73,10 +65,10 @@ def _followed(now: Standing, issue: Issue, state: Regression, page: Page) -> Act
     carried = {c: s for c, s in state.cases.items() if c not in failing and c not in recovered}
     if not failing and not carried:
         return _closed(now, issue, page, recovered=recovered)
-    night = _Night(failing=failing, carried=carried)
-    moved = tuple(_movement(state, night, recovered))
+    movement = dict(_movement(state, failing, recovered))
+    moved = tuple(f"{case}: {what}" for case, what in movement.items())
     title = report.title(now) if failing else issue.title
-    kept = {case: said if moved else state.cases.get(case, said) for case, said in failing.items()}
+    kept = {case: said if case in movement else state.cases[case] for case, said in failing.items()}
     after = replace(
         state,
         last=now.started,
@@ -99,7 +91,7 @@ def _followed(now: Standing, issue: Issue, state: Regression, page: Page) -> Act
     )
 
 
-def _closed(now: Standing, issue: Issue, page: Page, *, recovered: tuple[str, ...] | list[str]) -> Action:
+def _closed(now: Standing, issue: Issue, page: Page, *, recovered: Sequence[str]) -> Action:
     cases = f"{text.counted(len(recovered), 'case')} recovered" if recovered else "no case fails"
     why = f"{report.of(now)}: {cases}"
     lines = tuple(f"{case}: as it should be" for case in recovered)
@@ -115,18 +107,20 @@ def _closed(now: Standing, issue: Issue, page: Page, *, recovered: tuple[str, ..
     )
 
 
-def _movement(state: Regression, night: _Night, recovered: list[str]) -> Iterator[str]:
-    """What is to be said aloud, one line a case."""
-    for case, now in night.failing.items():
+def _movement(
+    state: Regression, failing: Mapping[str, Said], recovered: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """The cases of which something is to be said aloud, and what."""
+    for case, now in failing.items():
         said = state.cases.get(case)
         if said is None:
-            yield f"{case}: fails too, {_size(now)}"
+            yield case, f"fails too, {_size(now)}"
         elif now.status != said.status:
-            yield f"{case}: {said.status} → {now.status}"
+            yield case, f"{said.status} → {now.status}"
         elif now.counts != said.counts or _moved(said.change, now.change):
-            yield f"{case}: {_size(said)} → {_size(now)}"
+            yield case, f"{_size(said)} → {_size(now)}"
     for case in recovered:
-        yield f"{case}: recovered"
+        yield case, "recovered"
 
 
 def _moved(said: float | None, now: float | None) -> bool:

@@ -2,7 +2,6 @@
 
 import argparse
 import datetime as dt
-import logging
 import math
 import os
 import sys
@@ -77,8 +76,6 @@ def watch(options: argparse.Namespace) -> int:
 
 def _channels(options: argparse.Namespace) -> Channels:
     require_name("what --name gives", options.name)
-    # urllib3 warns of every lost connection with its address; what matters is said at the end.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
     limits = Limits(timeout_s=options.timeout, patience_s=options.patience)
     return channels_of(os.environ, repository=options.repo, limits=limits, dry=options.dry_run)
 
