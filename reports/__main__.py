@@ -1,4 +1,4 @@
-"""python -m reports COMMAND: a stored run drawn anew or told, or the model's bounds as a picture."""
+"""python -m reports COMMAND: a run drawn anew, printed, or told to people; the model's bounds as a picture."""
 
 import argparse
 import sys
@@ -6,18 +6,17 @@ from collections.abc import Sequence
 
 from analytic import SpecError
 from baselines.codec import FormatError
-from reports import heatmap_command, render_command
+from reports import alerts_command, heatmap_command, render_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. Bad input prints one line to stderr and returns 2."""
+    """Runs a command, and returns its exit code. Bad input prints one line to stderr and returns 2."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except (FormatError, SpecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     render_command.add(commands)
     heatmap_command.add(commands)
+    alerts_command.add(commands)
     return parser
 
 

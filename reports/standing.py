@@ -16,7 +16,7 @@ from baselines.history.series import same_series
 from baselines.history.since import Since, failing_since
 from baselines.judging import derive_run
 from baselines.night import Change
-from baselines.run import RunFolder, RunInfo
+from baselines.run import Planned, RunFolder, RunInfo
 from baselines.store import Store
 from baselines.verdict import SETTLED, Outcome, Status, Verdict
 
@@ -123,7 +123,7 @@ def standings_of(night: Night) -> tuple[Standing, ...]:
     info = night.info
     given = {v.case: v for v in night.verdicts}
     measured = {d.record.case.id for d in night.derived}
-    unrun = {p.case.id: p.not_run or "not finished" for p in info.planned if p.case.id not in measured}
+    unrun = [p for p in info.planned if p.case.id not in measured]
     together: dict[tuple[str, str], list[_Case]] = {}
     for d in night.derived:
         case_id = d.record.case.id
@@ -144,7 +144,7 @@ def standings_of(night: Night) -> tuple[Standing, ...]:
             ),
             settled=tuple(case.id for case in members if case.settled),
             open={case.id: case.why for case in members if not (case.fails or case.settled)}
-            | {case: f"{Status.NOT_MEASURED.value}: {why}" for case, why in unrun.items()},
+            | {p.case.id: _not_run(p) for p in unrun if p.case.model == model},
         )
         for (gpu, model), members in together.items()
     )
@@ -214,6 +214,10 @@ class _Case:
         times = ((_DEVICE, one.device), (_WALL, one.wall if promised else None))
         judged = [(name, change) for name, change in times if change is not None]
         return max(judged, key=lambda pair: fmean(pair[1].every), default=(None, None))
+
+
+def _not_run(planned: Planned) -> str:
+    return f"{Status.NOT_MEASURED.value}: {planned.not_run or 'not finished'}"
 
 
 def _slower(moved: Sequence[Moved]) -> Iterator[str]:

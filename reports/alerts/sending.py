@@ -1,0 +1,117 @@
+"""The two commands: a run is told of, and a night without a run."""
+
+import argparse
+import datetime as dt
+import math
+import os
+import sys
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from analytic import SpecError
+from baselines.codec import FormatError
+from baselines.history.entry import Observation
+from baselines.history.errors import HistoryError
+from baselines.history.opening import open_history
+from baselines.history.place import chosen
+from baselines.names import require_name
+from baselines.run import RunFolder
+from baselines.store import Store
+from reports.alerts import regression, silence
+from reports.alerts.channels import TOKEN, Channels, channels_of
+from reports.alerts.failure import ChannelError
+from reports.alerts.limits import Limits
+from reports.alerts.silence import MISSING, UNMEASURED, Silent, grouped
+from reports.standing import Standing, standings
+
+
+def alert(options: argparse.Namespace) -> int:
+    """Tells of every GPU and model of a run. Raises FormatError and SpecError."""
+    folder, channels = RunFolder(options.folder), _channels(options)
+    info, records, verdicts = folder.info(), folder.records(), folder.verdicts()
+    if why := folder.disowned:
+        raise FormatError(f"{folder.path}: nobody is told of what is no session: {why}")
+    history = _history(options, sorted({(r.gpu, r.case.model) for r in records}))
+    stand = standings(folder, verdicts, Store(options.perf_baselines), history)
+    done = [
+        channels.deliver(regression.key_of(now), partial(regression.decide, now, page=channels.page))
+        for now in stand
+    ]
+    if reasons := _unjudged(stand) or _unmeasured(folder, stand):
+        silent = Silent(
+            name=options.name, what=UNMEASURED, reasons=reasons, at=info.started, after=info.started
+        )
+        done.append(_tell(silent, channels))
+    else:
+        heard = partial(
+            silence.decide_heard, options.name, run=info.id, started=info.started, page=channels.page
+        )
+        done.append(channels.deliver(silence.key_of(options.name), heard))
+    return 0 if all(done) else 1
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Tells of a night of which no artifact arrived. Raises FormatError."""
+    channels, now = _channels(options), dt.datetime.now(dt.UTC)
+    if channels.hub is None:
+        raise FormatError(f"no {TOKEN}: artifacts are looked for with a token that may read them")
+    if not (math.isfinite(options.hours) and options.hours > 0):
+        raise FormatError(f"--hours {options.hours}: hours above 0 are needed")
+    try:
+        newest = channels.hub.newest_artifact(options.artifact)
+    except ChannelError as error:
+        channels.failed(error, f"whether {options.artifact} arrived")
+        return 1
+    if newest is not None and (age := (now - newest).total_seconds() / 3600) <= options.hours:
+        print(f"{options.artifact}: a result of {age:.1f} h ago is there")
+        return 0
+    last = "there is none" if newest is None else f"the newest is of {newest.isoformat(timespec='minutes')}"
+    reason = f"no artifact {options.artifact} of the last {options.hours:g} h: {last}"
+    after = None if newest is None else newest.isoformat()
+    at = now.isoformat(timespec="seconds")
+    silent = Silent(name=options.name, what=MISSING, reasons=(reason,), at=at, after=after)
+    return 0 if _tell(silent, channels) else 1
+
+
+def _channels(options: argparse.Namespace) -> Channels:
+    require_name("what --name gives", options.name)
+    limits = Limits(timeout_s=options.timeout, patience_s=options.patience)
+    return channels_of(os.environ, repository=options.repo, limits=limits, dry=options.dry_run)
+
+
+def _tell(silent: Silent, channels: Channels) -> bool:
+    return channels.deliver(silence.key_of(silent.name), partial(silence.decide, silent, page=channels.page))
+
+
+def _unjudged(stand: Iterable[Standing]) -> tuple[str, ...]:
+    """Of each GPU and model of which nothing was judged, why."""
+    return tuple(
+        f"{now.model} on {now.gpu}: {why}"
+        for now in stand
+        if not now.judged
+        for why in grouped(list(now.open.values()))
+    )
+
+
+def _unmeasured(folder: RunFolder, stand: Iterable[Standing]) -> tuple[str, ...]:
+    """Why a run has no records at all."""
+    if stand:
+        return ()
+    reasons = [p.not_run or "not finished" for p in folder.info().planned]
+    return grouped(reasons) or ("no case was planned",)
+
+
+def _history(options: argparse.Namespace, wanted: Iterable[tuple[str, str]]) -> list[Observation]:
+    """What is known of the runs before; without it an alert goes out all the same."""
+    place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
+    if place.url is None:
+        return []
+    try:
+        with open_history(place, create=False) as history:
+            return [o for gpu, model in wanted for o in history.observations(gpu=gpu, model=model)]
+    except (HistoryError, SpecError) as error:
+        # A run that keeps no history has none at the place that nobody named.
+        if place.named:
+            print(f"note: since when is not looked up: {error}", file=sys.stderr)
+        return []
