@@ -10,6 +10,7 @@ TESTS = "part of make test"
 NOT_RUN: dict[str, tuple[str, ...]] = {
     "needs a GPU": (
         "pytest -m gpu",
+        "pytest -m gpu --benchmark-json=wall.json",
         "pytest -m gpu --perf-cases=perf_tests/engine_cases.toml",
         "pytest -m gpu --perf-cases=perf_tests/engine_cases.toml -k decode",
         "pytest -m gpu --perf-cases=perf_tests/estimate_cases.toml",
@@ -35,11 +36,17 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "needs a package index": (
         "pip install 'roofgate[history]'",
+        "pip install -e '.[alerts]'",
         "pip install -e '.[torch]'",
         "pip install -e '/path/to/roofgate[torch]'",
         "pip install -e .",
         "pip install -e /path/to/roofgate",
     ),
+    "writes to GitHub; test_alerts_github.py runs it against a server of its own": (
+        "python -m reports alert RUN",
+        "python -m reports watch --artifact NAME --hours 26",
+    ),
+    "lists the targets; test_house.py reads the list": ("make",),
     "part of .ci/run": ("make lint", "make long", "make test"),
     TESTS: (
         "pytest",

@@ -31,7 +31,7 @@ class TestOpening:
         assert action.title == f"mistral-7b-v0.2 on h100-sxm: 2 cases regressed, {DECODE} +1.05 %"
         assert action.message.splitlines()[1:3] == [
             f"{DECODE}: device time +1.05 % (7.800 ms → 7.882 ms); most in gate +0.040 ms",
-            f"{PREFILL}: device time +0.40 % (7.800 ms → 7.831 ms); launches 9 → 10; most in gate +0.040 ms",
+            f"{PREFILL}: device time +0.40 % (7.800 ms → 7.831 ms); most in gate +0.040 ms; launches 9 → 10",
         ]
 
     def test_the_title_names_the_worst(self) -> None:

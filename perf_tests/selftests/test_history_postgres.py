@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -18,18 +17,12 @@ from baselines.__main__ import main
 from baselines.history.keeping import keep
 from baselines.history.opening import open_history
 from perf_tests.selftests.histories import AnyDatabase, a_run, kept, named, on_disk
+from perf_tests.selftests.needs import skip_for_want_of
 from perf_tests.selftests.tiny import ROOT, environment
 
 pytestmark = pytest.mark.long
 
 WRITERS, RUNS = 8, 20
-
-
-def no_postgres(reason: str) -> NoReturn:
-    """Skips on a stranger's machine; where nothing may skip, fails."""
-    if os.environ.get("ROOFGATE_NO_SKIP") == "1":
-        pytest.fail(f"ROOFGATE_NO_SKIP=1: {reason}")
-    pytest.skip(reason)
 
 
 def binaries() -> Path | None:
@@ -78,10 +71,10 @@ class Server:
 def server() -> Iterator[Server]:
     for package in ("sqlalchemy", "psycopg"):
         if find_spec(package) is None:
-            no_postgres(f"{package} is not installed: pip install 'roofgate[history]'")
+            skip_for_want_of(f"{package} is not installed: pip install 'roofgate[history]'")
     found = binaries()
     if found is None:
-        no_postgres("no PostgreSQL here: neither /usr/lib/postgresql/*/bin/initdb nor initdb on PATH")
+        skip_for_want_of("no PostgreSQL here: neither /usr/lib/postgresql/*/bin/initdb nor initdb on PATH")
     # Not in tmp_path: a socket's path has 107 characters at most, and root's folders are closed to others.
     home = Path(tempfile.mkdtemp(prefix="roofgate-pg-"))
     try:
@@ -115,10 +108,10 @@ class TestPostgres(AnyDatabase):
 def test_where_nothing_may_skip_a_missing_postgresql_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROOFGATE_NO_SKIP", "1")
     with pytest.raises(pytest.fail.Exception, match="ROOFGATE_NO_SKIP=1: not here"):
-        no_postgres("not here")
+        skip_for_want_of("not here")
     monkeypatch.delenv("ROOFGATE_NO_SKIP")
     with pytest.raises(pytest.skip.Exception, match="not here"):
-        no_postgres("not here")
+        skip_for_want_of("not here")
 
 
 # --- many at once ------------------------------------------------------------

@@ -92,7 +92,7 @@ class TestSelfContained:
     def test_a_browser_is_told_to_ask_for_nothing(self, root: Element) -> None:
         (policy,) = [m for m in root.every("meta") if "http-equiv" in m.attributes]
 
-        assert policy.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'"
+        assert policy.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
     def test_the_style_asks_for_nothing(self, html: str) -> None:
         (style,) = re.findall(r"<style>(.*?)</style>", html, flags=re.DOTALL)
