@@ -9,6 +9,7 @@ records.csv         one line a case, for spreadsheets
 benchmark-device.json  device times as pytest-benchmark's JSON, for trackers; none of a CPU run
 operators.csv       one line an operator of every case, where kernels were told apart
 kernels.csv         one line a kernel of every case, where kernels were seen
+since.json          since when a case fails that does, by the history where the run was measured
 ceilings.json       what the machine reached, for `python -m analytic ceilings`; never read here
 """
 
@@ -170,6 +171,11 @@ class RunFolder:
         """The verdicts given at the end of the run; none where it was not judged."""
         given = self._given()
         return given.verdicts if given else ()
+
+    def shift(self) -> Shift | None:
+        """What moved all cases together, by the verdicts that were given."""
+        given = self._given()
+        return given.shift if given else None
 
     def policy_digest(self) -> str:
         """Of the policy that the verdicts were given by; empty where it was not judged."""

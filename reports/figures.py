@@ -29,6 +29,7 @@ def figures_of(report: Report) -> Figures:
 
 def _settled(figure: Figure) -> Figure:
     """With its layout found once, and not again each time that it is stored."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if figure.get_constrained_layout():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     return figure

@@ -1,5 +1,6 @@
 """Names of points, placed so that they do not cover one another: beside each, or in a column."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -58,10 +59,9 @@ def place_labels(axes: Axes, spots: Sequence[Spot], *, obstacles: Sequence[tuple
         label = _label(axes, cluster)
         size = label.get_window_extent()
         x, y = axes.transData.transform((cluster[0].x, cluster[0].y))
-        boxes = {place: _box((x, y), size, place, scale=scale) for place in _PLACES}
-        place = min(_PLACES, key=lambda p: _covered(boxes[p], taken, frame))
+        place, box = _free((x, y), size, taken, frame, scale=scale)
         _move(label, place)
-        left, bottom, right, top = boxes[place]
+        left, bottom, right, top = box
         air = _AIR_PT * scale
         taken.append((left - air, bottom - air, right + air, top + air))
 
@@ -167,6 +167,21 @@ def _box(anchor: tuple[float, float], size: Bbox, place: tuple[float, float], *,
     x -= {"left": 0.0, "right": size.width, "center": size.width / 2}[_alignment(place)]
     y -= size.height / 2
     return (x, y, x + size.width, y + size.height)
+
+
+def _free(
+    anchor: tuple[float, float], size: Bbox, taken: Sequence[Box], frame: Box, *, scale: float
+) -> tuple[tuple[float, float], Box]:
+    """The first place at which a text covers nothing, and its box there; without any the
+    one at which it covers least."""
+    best, least = _PLACES[0], math.inf
+    for place in _PLACES:
+        covered = _covered(_box(anchor, size, place, scale=scale), taken, frame)
+        if covered < least:
+            best, least = place, covered
+        if not covered:
+            break
+    return best, _box(anchor, size, best, scale=scale)
 
 
 def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:

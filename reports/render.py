@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from baselines.derived import Derived
 from baselines.files import write_text
 from baselines.history.place import NO_HISTORY, Place
+from baselines.history.since import write_since
 from baselines.run import RunFolder
 from baselines.store import DEFAULT_STORE, Store
 from baselines.verdict import Verdict
@@ -46,6 +47,7 @@ def render(
     cannot be written.
     """
     report = report_of(folder, verdicts, store or Store(DEFAULT_STORE), history=history)
+    write_since(folder.path, {p.case: p.since for s in report.standings for p in s.problems if p.since})
     figures = figures_of(report)
     drawn = {ROOFLINE: figures.roofline, BREAKDOWN: figures.breakdown, OPERATORS: figures.operators}
     pictures = {name: figure for name, figure in drawn.items() if figure is not None}

@@ -10,6 +10,7 @@ from baselines.derived import Derived
 from baselines.given import comparisons
 from baselines.history.entry import observations_of
 from baselines.history.place import NO_HISTORY, Place
+from baselines.history.since import read_since
 from baselines.inventory import Held, inventory
 from baselines.judging import derive_run
 from baselines.pinned import suites
@@ -64,6 +65,8 @@ def report_of(
         verdicts=verdicts,
         compared=comparisons(folder, derived, verdicts, stored),
         observations=nights.observations,
+        since=read_since(folder.path),
+        shift=folder.shift(),
     )
     batches = batch_series(derived)
     advices = (advise(derived, phase, batches) for phase in (Phase.DECODE, Phase.PREFILL))

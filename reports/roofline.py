@@ -45,6 +45,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     axes.set_title(subtitle, fontsize=8, color=FAINT)
     _legends(axes, points, lines)
     figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # names are no part of it: it is found
     _labels(axes, points, lines)
     return figure
 

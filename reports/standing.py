@@ -13,12 +13,12 @@ from baselines.derived import Derived
 from baselines.given import comparisons
 from baselines.history.entry import Observation, key_of, observations_of
 from baselines.history.series import same_series
-from baselines.history.since import Since, failing_since
+from baselines.history.since import Since, failing_since, read_since
 from baselines.judging import derive_run
 from baselines.night import Change
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.store import Store
-from baselines.verdict import SETTLED, Outcome, Status, Verdict
+from baselines.verdict import SETTLED, Outcome, Shift, Status, Verdict
 
 # So many operators are named as those that a case is slower by.
 _OPERATORS = 3
@@ -28,13 +28,15 @@ _DEVICE, _WALL = "device time", "wall time"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A case whose verdict fails. `change` is relative, of the metric that `metric` names
+    """A case whose verdict fails. `together` is of the one that stands for all where all cases
+    moved, in words, else empty. `change` is relative, of the metric that `metric` names
     ("device time" or "wall time"), from `then_s` to `now_s` in seconds, over the session
     and its fresh processes together; all None where no baseline judged it, or it was
     changed since. `counts` are what grew, in words; `operators` what moved most."""
 
     case: str
     status: Status
+    together: str
     metric: str | None
     change: float | None
     then_s: float | None
@@ -47,7 +49,8 @@ class Problem:
     @property
     def words(self) -> str:
         """By how much, in which operator, since which commit: one line, as far as known."""
-        what = (self._size, self._where, *self.counts) if self._size or self.counts else (self.reasons[0],)
+        known = self.together or self._size or self.counts
+        what = (self.together, self._size, self._where, *self.counts) if known else (self.reasons[0],)
         return "; ".join(filter(None, (*what, self._when)))
 
     @property
@@ -91,13 +94,16 @@ class Standing:
 class Night:
     """A run that was read: its measured cases and what history makes of them. `compared`
     are the comparisons that the verdicts were given by, `observations` those of other runs
-    too."""
+    too; `since` is what the run's folder has kept of them, and `shift` what moved all cases
+    together."""
 
     info: RunInfo
     derived: Sequence[Derived]
     verdicts: Sequence[Verdict]
     compared: Mapping[str, Comparison]
     observations: Sequence[Observation]
+    since: Mapping[str, Since]
+    shift: Shift | None
 
 
 def standings(
@@ -114,6 +120,8 @@ def standings(
         verdicts=verdicts,
         compared=comparisons(folder, derived, verdicts, store),
         observations=(*history, *observations_of(info, records, verdicts)),
+        since=read_since(folder.path),
+        shift=folder.shift(),
     )
     return standings_of(night)
 
@@ -138,7 +146,7 @@ def standings_of(night: Night) -> tuple[Standing, ...]:
             started=info.started,
             commit=info.commit,
             problems=tuple(
-                case.problem(v, _since(v, night.observations, case))
+                case.problem(v, _since(v, night, case), night.shift)
                 for case in members
                 if case.fails and (v := case.verdict)
             ),
@@ -188,7 +196,7 @@ class _Case:
         failed = self.verdict is not None and self.verdict.status in (Status.REGRESSED, Status.SHIFTED)
         return self.compared if failed else None
 
-    def problem(self, verdict: Verdict, since: Since | None) -> Problem:
+    def problem(self, verdict: Verdict, since: Since | None, shift: Shift | None) -> Problem:
         one = self.slower_than_before
         metric, change = self._changed(one)
         by = None if change is None else fmean(change.every)
@@ -196,6 +204,7 @@ class _Case:
         return Problem(
             case=self.id,
             status=verdict.status,
+            together=shift.text if shift is not None and verdict.for_all else "",
             metric=metric,
             change=None if by is None else math.expm1(by),
             then_s=None if change is None else math.exp(change.yardstick.mean),
@@ -226,9 +235,10 @@ def _slower(moved: Sequence[Moved]) -> Iterator[str]:
         yield f"{one.name} {signed(one.change_s)}{ops}"
 
 
-def _since(verdict: Verdict, observations: Sequence[Observation], case: _Case) -> Since | None:
-    """By the runs before; where these know of none that passed, since the baseline."""
-    key = key_of(case.derived.record)
+def _since(verdict: Verdict, night: Night, case: _Case) -> Since | None:
+    """By the runs before; where these know of none that passed, by what was kept when they
+    did; else since the baseline."""
+    key, observations = key_of(case.derived.record), night.observations
     seen = next(o for o in observations if o.key == key)
     # Under a name where its tree is no commit's: it is this very run that is asked about.
     commit = case.derived.record.tree
@@ -237,7 +247,11 @@ def _since(verdict: Verdict, observations: Sequence[Observation], case: _Case) -
         o for o in observations if same_series(o, own) and o.key != key and o.run_started <= own.run_started
     ]
     found = failing_since([*before, own])
+    if found is None or found.good is not None:
+        return found
+    if (kept := night.since.get(case.id)) is not None:
+        return kept
     one = case.slower_than_before
-    if found is None or found.good is not None or one is None:
+    if one is None:
         return found
     return replace(found, good=one.stored.baseline.sessions[-1].commit)

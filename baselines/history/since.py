@@ -1,22 +1,28 @@
-"""Since when a case fails its verdict, by the runs before. Pure.
+"""Since when a case fails its verdict, by the runs before. Other than a change point, which
+takes three nights to show, this is known at once.
 
-Other than a change point, which takes three nights to show, this is known at once.
+It is kept in the run's folder, where the history is: who is told of the run elsewhere, as on
+a hosted runner, cannot ask the history.
 """
 
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from baselines import codec
 from baselines.history.entry import Observation
+from baselines.record import SCHEMA
 from baselines.verdict import FAILING, SETTLED
+
+NAME = "since.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """A case fails since `night` (UTC): it passed at commit `good`, None where no run
-    before is known to have passed, and failed first at `bad`."""
+    """A case fails since `night` (a date in UTC): it passed at commit `good`, None where no
+    run before is known to have passed, and failed first at `bad`."""
 
-    night: dt.date
+    night: str
     good: str | None
     bad: str
 
@@ -28,10 +34,18 @@ class Since:
         return f"{self.good}..{self.bad}" if self.good != self.bad else f"{self.bad} itself"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the history said when the run was reported, by case."""
+
+    schema: int = SCHEMA
+    since: Mapping[str, Since]
+
+
 def failing_since(observations: Sequence[Observation]) -> Since | None:
-    """Of the observations of one series, in the order of their runs, the failures at its
-    end; None where the last that was judged did not fail. Between them, runs that were
-    not judged say nothing, nor do dirty trees, which no commit names."""
+    """Of the observations of one series the failures at its end; None where the last that
+    was judged did not fail. Between them, runs that were not judged say nothing, nor do
+    dirty trees, which no commit names."""
     first: Observation | None = None
     for one in sorted(observations, key=lambda o: (o.run_started, o.key), reverse=True):
         if one.dirty or one.status is None:
@@ -44,4 +58,16 @@ def failing_since(observations: Sequence[Observation]) -> Since | None:
 
 
 def _since(first: Observation, *, good: str | None) -> Since:
-    return Since(night=first.run_started.date(), good=good, bad=first.commit)
+    return Since(night=first.run_started.date().isoformat(), good=good, bad=first.commit)
+
+
+def write_since(folder: Path, since: Mapping[str, Since]) -> None:
+    """Into a run's folder; nothing where there is nothing to keep."""
+    if since:
+        codec.write(Kept(since=since), folder / NAME)
+
+
+def read_since(folder: Path) -> Mapping[str, Since]:
+    """Out of a run's folder; empty where none was kept. Raises FormatError."""
+    path = folder / NAME
+    return codec.read(Kept, path).since if path.is_file() else {}

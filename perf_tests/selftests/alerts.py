@@ -26,6 +26,7 @@ def problem(
     reasons: Sequence[str] = ("slower",),
 ) -> Problem:
     return Problem(
+        together="",
         case=case,
         status=status,
         metric=None if change is None else "device time",
