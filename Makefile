@@ -40,7 +40,7 @@ SIDE_BY_SIDE = $(shell $(PY) -c 'import importlib.util as i; i.find_spec("xdist"
 # $(call measure,ARGUMENTS,FOLDER): a run in the folder; fails where pytest does.
 define measure
 $(PY) -m pytest $(1) -v --benchmark-quiet --perf-out="$(2)"; status=$$?; \
-[ ! -f "$(2)/summary.md" ] || { echo; echo "Report: $(2)/summary.md"; }; exit $$status
+[ ! -f "$(2)/report.html" ] || { echo; echo "Report: $(2)/report.html"; }; exit $$status
 endef
 
 # Recipes see what is given as variables of the shell, so that no shell reads it as code.

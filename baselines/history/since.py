@@ -31,7 +31,7 @@ class Since:
         """As git names a range; where there is none to name, why not."""
         if self.good is None:
             return f"{self.bad} or before"
-        return f"{self.good}..{self.bad}" if self.good != self.bad else f"{self.bad} itself"
+        return f"{self.good}..{self.bad}" if self.good != self.bad else f"{self.bad}, the baseline's own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
