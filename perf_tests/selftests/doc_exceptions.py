@@ -89,11 +89,13 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
 #: Commands that are named without what they need: their --help must be there.
 NAMED = (
     "python -m analytic",
+    "python -m analytic ceilings",
     "python -m analytic bounds | footprint | sweep | whatif | ceilings | gpus | models",
     "python -m baselines COMMAND",
     "python -m baselines refresh",
     "python -m perf_tests.dram_counters",
     "python -m perf_tests.proof.aa",
+    "python -m reports alert",
     "python -m reports heatmap",
     "python -m reports render",
 )
@@ -107,6 +109,8 @@ STANDS_FOR = {
     "python -m baselines refresh --from RUN RUN RUN": "python -m baselines refresh --from run-0 run-1 run-2",
     "python -m baselines refresh --dry-run …": "python -m baselines refresh --dry-run --from run-0 run-1 run-2",
     "python -m baselines refresh --add …": "python -m baselines refresh --add --from run-0 run-1 run-2",
+    "python -m baselines refresh --table FILE": "python -m baselines refresh --dry-run --table FILE --from run-0 run-1 "
+    "run-2",
     "python -m reports heatmap MODEL --gpu KEY …": "python -m reports heatmap MODEL --gpu KEY --phase decode "
     "--batch 1,8 --context 512,2048",
 }

@@ -112,11 +112,11 @@ def test_the_run_keeps_all_it_promises(lane_run: LaneRun) -> None:
 
     assert here == {
         *("run.json", "verdicts.json", "ceilings.json", "records.csv"),
-        *("roofline.png", "breakdown.png", "summary.md"),
+        *("roofline.png", "breakdown.png", "summary.md", "report.html"),
         *(f"records/{case_id}.json" for case_id in MEASURED),
         *sent,
     }
-    assert f"report: {lane_run.folder.path}/summary.md" in lane_run.done.out
+    assert f"report: {lane_run.folder.path}/report.html" in lane_run.done.out
 
 
 def test_the_ceilings_are_kept_for_the_command_line(lane_run: LaneRun) -> None:

@@ -15,7 +15,7 @@ from perf_tests.selftests.tiny import ROOT, Later
 yaml: Any = Later("ruamel.yaml")
 
 FOLDER = ROOT / ".github" / "workflows"
-FILES = sorted(path.name for path in FOLDER.iterdir())
+FILES = sorted(path.name for path in FOLDER.glob("*"))
 # What a person with write access, or the clock, starts: nobody else can.
 OF_THE_HOUSE = {"schedule", "workflow_dispatch"}
 # What a fork can cause and is met with: no secret, and a token that only reads.
