@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from analytic import SpecError, text
 from baselines.codec import FormatError
@@ -56,12 +57,10 @@ def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Sto
     known = {o.key for o in own}
     every = (*(o for o in before if o.key not in known and started and o.run_started <= started), *own)
     mine = {o.case: o for o in own}
-    try:
-        cases = tuple(_case(d, mine[d.record.case.id], every, store) for d in derived)
-    except ModuleNotFoundError as error:
-        if error.name != "ruptures":
-            raise
-        note, cases = "change points need ruptures: pip install 'roofgate[history]'", ()
+    searched = find_spec("ruptures") is not None
+    if not searched and not note:
+        note = "change points need ruptures: pip install 'roofgate[history]'"
+    cases = tuple(_case(d, mine[d.record.case.id], every, store, searched=searched) for d in derived)
     return Nights(cases=cases, observations=every, note=note)
 
 
@@ -78,7 +77,10 @@ def _before(place: Place, derived: Sequence[Derived]) -> tuple[tuple[Observation
     return tuple(found), ""
 
 
-def _case(derived: Derived, own: Observation, every: Sequence[Observation], store: Store) -> CaseNights:
+def _case(
+    derived: Derived, own: Observation, every: Sequence[Observation], store: Store, *, searched: bool
+) -> CaseNights:
+    """Without a search for change points the nights are told all the same."""
     metric = "device_s" if own.device_s is not None else "wall_s"
     (series,) = series_of((o for o in every if same_series(o, own)), metric)
     try:
@@ -88,7 +90,11 @@ def _case(derived: Derived, own: Observation, every: Sequence[Observation], stor
     return CaseNights(
         metric=metric,
         series=series,
-        trend=trend(series.points, anchor_s=anchor.time_s, min_effect=MIN_EFFECT[metric]),
+        trend=(
+            trend(series.points, anchor_s=anchor.time_s, min_effect=MIN_EFFECT[metric])
+            if searched
+            else Trend(noise=None, steps=(), drift=None)
+        ),
         anchor_s=anchor.time_s,
         lacks=anchor.lacks,
     )
@@ -137,7 +143,8 @@ def _row(one: CaseNights) -> tuple[str, ...]:
 
 def _steps(one: CaseNights) -> str:
     if one.trend.noise is None:
-        return f"not looked for: {ENOUGH_POINTS} points are needed"
+        few = len(one.series.points) < ENOUGH_POINTS
+        return f"not looked for{f': {ENOUGH_POINTS} points are needed' if few else ''}"
     return "; ".join(step_words(step) for step in one.trend.steps) or "none"
 
 
@@ -149,7 +156,10 @@ def step_words(step: Step) -> str:
 def _drift(one: CaseNights) -> str:
     drift = one.trend.drift
     if drift is None:
-        return "no anchor" if one.anchor_s is None else f"{LEAST_POINTS} points are needed"
+        if one.anchor_s is None:
+            return "no anchor"
+        few = len(one.series.points) < LEAST_POINTS
+        return f"{LEAST_POINTS} points are needed" if few else "not looked for"
     if drift.claimed:
         return text.signed_percent(drift.size)
     return f"{text.signed_percent(drift.size)}, {'not judged' if one.trend.noise is None else 'within noise'}"

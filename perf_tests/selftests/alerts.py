@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from baselines.verdict import Status
 from reports.alerts import regression
 from reports.alerts.action import Action, Issue, Kind
-from reports.alerts.page import Page
+from reports.alerts.ci_page import CiPage
 from reports.standing import Problem, Standing
 
-PAGE = Page(url="https://github.com/owner/gate/actions/runs/77")
+PAGE = CiPage(url="https://github.com/owner/gate/actions/runs/77")
 DECODE, PREFILL, LONG = (
     "decode-b1-c512-fp16-eager",
     "prefill-b1-p512-fp16-eager",

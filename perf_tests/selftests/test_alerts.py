@@ -11,7 +11,7 @@ from baselines.verdict import Status
 from perf_tests.selftests.alerts import DECODE, LONG, PAGE, PREFILL, after, opened, problem, standing
 from reports.alerts import regression, silence, wording
 from reports.alerts.action import Action, Issue, Kind
-from reports.alerts.page import page_of
+from reports.alerts.ci_page import page_of
 from reports.alerts.silence import MISSING, UNMEASURED, Silent
 from reports.alerts.state import Regression, Said, hidden, read
 from reports.standing import Standing
@@ -254,7 +254,7 @@ class TestWords:
 
         assert len(long.title) == 256
         assert len(long.body) <= 65_536
-        assert long.body.endswith(f"Cut here: the rest is in the run's `summary.md`, {PAGE.url}.")
+        assert long.body.endswith(f"Cut here: the rest is in the run's `report.html`, {PAGE.url}.")
         assert read(Regression, long.body).nights == 1
 
     def test_many_cases_are_counted(self) -> None:

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from baselines.codec import FormatError
 from baselines.passwords import without_password
 from reports.alerts.action import Action, Issue, Kind
+from reports.alerts.ci_page import CiPage, page_of
 from reports.alerts.failure import ChannelError
 from reports.alerts.hub import Hub
 from reports.alerts.limits import Limits
-from reports.alerts.page import Page, page_of
 from reports.alerts.state import Key
 from reports.alerts.webhook import Webhook
 
@@ -34,7 +34,7 @@ class Channels:
 
     hub: Hub | None
     webhook: Webhook | None
-    page: Page
+    page: CiPage
     dry: bool
     secrets: tuple[str, ...] = field(repr=False)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from analytic import text
 from reports.alerts import report
 from reports.alerts.action import Action, Issue, Kind
-from reports.alerts.page import Page
+from reports.alerts.ci_page import CiPage
 from reports.alerts.state import Key, Regression, Said, hidden, moment, nights_after, read
 from reports.standing import Problem, Standing
 
@@ -19,7 +19,7 @@ def key_of(now: Standing) -> Key:
     return Key(subject="regression", names=(now.gpu, now.model))
 
 
-def decide(now: Standing, issue: Issue | None, page: Page) -> Action:
+def decide(now: Standing, issue: Issue | None, page: CiPage) -> Action:
     """A case that was not judged neither recovers nor gets worse."""
     nothing = Action(kind=Kind.NOTHING, key=key_of(now), issue=issue, why="")
     if not now.judged:
@@ -36,7 +36,7 @@ def decide(now: Standing, issue: Issue | None, page: Page) -> Action:
     return _followed(now, issue, state, page)
 
 
-def _opened(now: Standing, page: Page) -> Action:
+def _opened(now: Standing, page: CiPage) -> Action:
     state = _fresh(now)
     return Action(
         kind=Kind.OPEN,
@@ -48,7 +48,7 @@ def _opened(now: Standing, page: Page) -> Action:
     )
 
 
-def _unknown(now: Standing, issue: Issue, page: Page) -> Action:
+def _unknown(now: Standing, issue: Issue, page: CiPage) -> Action:
     """Of an issue whose state was lost: it is closed only where every case says so."""
     if not now.problems and now.open:
         why = f"{report.of(now)}: what the issue is about cannot be read, and not every case was judged"
@@ -59,7 +59,7 @@ def _unknown(now: Standing, issue: Issue, page: Page) -> Action:
     return replace(opened, kind=Kind.UPDATE, issue=issue, message="")
 
 
-def _followed(now: Standing, issue: Issue, state: Regression, page: Page) -> Action:
+def _followed(now: Standing, issue: Issue, state: Regression, page: CiPage) -> Action:
     failing = {p.case: _said(p) for p in now.problems}
     recovered = [case for case in state.cases if case in now.settled]
     carried = {c: s for c, s in state.cases.items() if c not in failing and c not in recovered}
@@ -91,7 +91,7 @@ def _followed(now: Standing, issue: Issue, state: Regression, page: Page) -> Act
     )
 
 
-def _closed(now: Standing, issue: Issue, page: Page, *, recovered: Sequence[str]) -> Action:
+def _closed(now: Standing, issue: Issue, page: CiPage, *, recovered: Sequence[str]) -> Action:
     cases = f"{text.counted(len(recovered), 'case')} recovered" if recovered else "no case fails"
     why = f"{report.of(now)}: {cases}"
     lines = tuple(f"{case}: as it should be" for case in recovered)

@@ -7,7 +7,7 @@ from baselines.markdown import code, table
 from baselines.policy import POLICY
 from baselines.verdict import Status
 from reports.alerts import wording
-from reports.alerts.page import Page
+from reports.alerts.ci_page import CiPage
 from reports.alerts.state import Regression, moment
 from reports.alerts.wording import safe
 from reports.standing import Problem, Standing
@@ -33,7 +33,7 @@ def title(now: Standing) -> str:
     )
 
 
-def body(now: Standing, hidden: str, state: Regression, *, page: Page, carried: Sequence[str] = ()) -> str:
+def body(now: Standing, hidden: str, state: Regression, *, page: CiPage, carried: Sequence[str] = ()) -> str:
     """`hidden` is what the issue remembers; `carried` are its cases of which tonight says nothing."""
     sections = [_table(now.problems)] if now.problems else []
     if carried:
@@ -47,7 +47,7 @@ def body(now: Standing, hidden: str, state: Regression, *, page: Page, carried: 
     return wording.fitting(f"{hidden}\n\n{_verdict(now)}", [s for s in sections if s], pointer=page.pointer)
 
 
-def comment(now: Standing, verdict: str, lines: Sequence[str], page: Page) -> str:
+def comment(now: Standing, verdict: str, lines: Sequence[str], page: CiPage) -> str:
     """Of one run: said again it is the same text."""
     found = [f"- {safe(line)}" for line in lines[:_MOST_LINES]]
     if len(lines) > _MOST_LINES:
@@ -58,7 +58,7 @@ def comment(now: Standing, verdict: str, lines: Sequence[str], page: Page) -> st
     )
 
 
-def message(now: Standing, verdict: str, page: Page, lines: Sequence[str] | None = None) -> str:
+def message(now: Standing, verdict: str, page: CiPage, lines: Sequence[str] | None = None) -> str:
     """For a chat; `lines` are the problems unless they are given."""
     said = [f"{p.case}: {p.words}" for p in _by_size(now.problems)] if lines is None else list(lines)
     more = [f"and {len(said) - _MOST_LINES} more"] if len(said) > _MOST_LINES else []
@@ -116,7 +116,7 @@ def _table(problems: Sequence[Problem]) -> str:
     return shown + more
 
 
-def _facts(now: Standing, state: Regression, page: Page) -> str:
+def _facts(now: Standing, state: Regression, page: CiPage) -> str:
     rows = (
         ("GPU", f"{safe(now.gpu)} ({safe(now.device)})"),
         ("model", safe(now.model)),

@@ -8,7 +8,7 @@ from analytic import text
 from baselines.markdown import table
 from reports.alerts import wording
 from reports.alerts.action import Action, Issue, Kind
-from reports.alerts.page import Page
+from reports.alerts.ci_page import CiPage
 from reports.alerts.state import Key, Silence, hidden, moment, nights_after, read
 from reports.alerts.wording import safe
 
@@ -41,7 +41,7 @@ def grouped(reasons: Sequence[str]) -> tuple[str, ...]:
     return (*said, f"and {len(counted) - _MOST_REASONS} more") if len(counted) > _MOST_REASONS else said
 
 
-def decide(silent: Silent, issue: Issue | None, page: Page) -> Action:
+def decide(silent: Silent, issue: Issue | None, page: CiPage) -> Action:
     """Opens the issue, or keeps it true; people are told again where something else is lacking."""
     state = None if issue is None else read(Silence, issue.body)
     key, title = key_of(silent.name), wording.title(f"No {silent.name} result: {silent.what}")
@@ -64,7 +64,7 @@ def decide(silent: Silent, issue: Issue | None, page: Page) -> Action:
     return replace(action, kind=Kind.MOVE, comment=wording.fitting(comment, [], pointer=page.pointer))
 
 
-def decide_heard(name: str, issue: Issue | None, page: Page, *, run: str, started: str) -> Action:
+def decide_heard(name: str, issue: Issue | None, page: CiPage, *, run: str, started: str) -> Action:
     """Of a run that judged something of all that it measured."""
     key = key_of(name)
     if issue is None:
@@ -96,7 +96,7 @@ def _earlier(one: str | None, other: str | None) -> bool:
     return other is not None and (one is None or moment(one) < moment(other))
 
 
-def _body(silent: Silent, state: Silence, page: Page) -> str:
+def _body(silent: Silent, state: Silence, page: CiPage) -> str:
     seen = f"{text.counted(state.nights, 'night')}, first on {moment(state.first).date()}"
     rows = (("lasts", seen), ("last seen", safe(silent.at)), ("CI", page.words))
     head = f"{hidden(key_of(silent.name), state)}\n\n**No result of {safe(silent.name)}: {silent.what}.**"
