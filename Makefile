@@ -91,8 +91,8 @@ nightly: $(READY) ## measure the gpu lane strictly, into runs/nightly-<time> or 
 	$(call measure,-m "$(or $(LANE),gpu)" --perf-strict,$$run)
 
 alert: $(READY) ## tell GitHub and the webhook what the newest nightly, or RUN, found
-	@set -f; run="$${RUN:-$(lastword $(sort $(wildcard runs/nightly-*)))}"; \
-	[ -n "$$run" ] || { echo "error: there is no runs/nightly-*; name a run by RUN=runs/FOLDER" >&2; exit 2; }; \
+	@run="$$RUN"; [ -n "$$run" ] || for run in runs/nightly-*; do :; done; \
+	[ -d "$$run" ] || { echo "error: $$run is no folder; name a run by RUN=runs/FOLDER" >&2; exit 2; }; set -f; \
 	$(PY) -m reports alert "$$run" $$ARGUMENTS
 
 watch: $(READY) ## alert where GitHub has no nightly result of the last HOURS

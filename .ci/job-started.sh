@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # For the GPU machine, as ACTIONS_RUNNER_HOOK_JOB_STARTED: the runner calls it before the first step of a
-# job, and does not run a job for which it fails. A pull request can bring a workflow of its own that asks
-# for this runner; what may run here are two files, as they are on main, and what starts them.
-# .github/RUNNER.md says how it is installed.
+# job, and the job has failed where it fails. A pull request can bring a workflow of its own that asks for
+# this runner; what may run here are two files, as they are on main, and what starts them. A brake, no
+# wall: steps with `if: always()` run in a failed job too. .github/RUNNER.md says what else it takes.
 set -eu
 
 refuse() {

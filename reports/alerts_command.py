@@ -41,6 +41,11 @@ def add(commands: "Subparsers") -> None:
     watch.add_argument(
         "--hours", metavar="N", type=float, default=26.0, help="older is too old (default: %(default)g)"
     )
+    watch.add_argument(
+        "--none-arrived",
+        action="store_true",
+        help="of a night that is known to have left none: no older artifact is looked for",
+    )
     _add_channels(watch)
     watch.set_defaults(run=_watch)
 

@@ -21,7 +21,9 @@ def conditions_text(derived: Sequence[Derived]) -> str:
     if not known:
         return "The state of the device was not measured."
     rows = [(code(case_id), *(row[i] or "–" for i in known)) for case_id, row in cells.items()]
-    return f"{table(('case', *(_COLUMNS[i][0] for i in known)), rows)}\n\n{_common(seen)}".rstrip()
+    alone = all(m.conditions is not None and m.conditions.foreign == () for _, m in measured)
+    below = _common(seen, alone=alone)
+    return f"{table(('case', *(_COLUMNS[i][0] for i in known)), rows)}\n\n{below}".rstrip()
 
 
 def _range(value: Callable[[GpuState], float | None], unit: str) -> Callable[[Measurement], str]:
@@ -80,7 +82,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
 )
 
 
-def _common(seen: Sequence[Conditions]) -> str:
+def _common(seen: Sequence[Conditions], *, alone: bool) -> str:
     """What does not change while a run lasts, each once."""
     said = []
     for name, value in (
@@ -92,6 +94,6 @@ def _common(seen: Sequence[Conditions]) -> str:
         values = dict.fromkeys(v for c in seen if (v := value(c)))
         if values:
             said.append(f"{name} {', '.join(values)}")
-    if seen and all(c.foreign == () for c in seen):
+    if alone:
         said.append("alone on the GPU")
     return f"{escape('; '.join(said))}." if said else ""

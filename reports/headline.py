@@ -33,7 +33,7 @@ _UNSAID = (Stand.NOT_JUDGED, Stand.INVALID, Stand.NOT_MEASURED)
 MEANINGS = {
     Stand.FAILED: "slower, under its band, impossible, or its baseline is damaged",
     Stand.SHOWN: "judged, and something is to be known",
-    Stand.NOT_JUDGED: "no baseline, another hard key, too noisy, or not confirmed",
+    Stand.NOT_JUDGED: "no baseline, of another card or hard key, too noisy, or not confirmed",
     Stand.INVALID: "the GPU's state spoilt the measurement",
     Stand.NOT_MEASURED: "planned, and did not run",
     Stand.PASSED: "judged, nothing found",
@@ -48,7 +48,7 @@ _STANDS = {
     Status.NOT_MEASURED: Stand.NOT_MEASURED,
     Status.SHIFTED: Stand.SHOWN,
     Status.WARN: Stand.SHOWN,
-    Status.IMPROVED: Stand.PASSED,
+    Status.IMPROVED: Stand.SHOWN,
     Status.PASS: Stand.PASSED,
 }
 
@@ -61,32 +61,42 @@ class Tally:
     cases: tuple[str, ...]
 
 
-def stand_of(verdict: Verdict | None) -> Stand:
-    """Of a measured case; without a verdict nobody judged it."""
-    if verdict is None:
-        return Stand.NOT_JUDGED
-    if verdict.outcome(strict=False) is Outcome.FAILS:
-        return Stand.FAILED
-    return _STANDS[verdict.status]
-
-
-def tallies(info: RunInfo, measured: Sequence[str], verdicts: Sequence[Verdict]) -> tuple[Tally, ...]:
+def tallies(
+    info: RunInfo, measured: Sequence[str], verdicts: Sequence[Verdict], standings: Sequence[Standing]
+) -> tuple[Tally, ...]:
     """Every planned, measured or judged case once, under how it stands. What was planned
-    and left no record was not measured, whatever else is said of it."""
+    and left no record was not measured, whatever else is said of it, unless it fails."""
     given = {v.case: v for v in verdicts}
+    unjudged = {case for standing in standings for case in standing.open}
     planned = (p.case.id for p in info.planned)
     found: dict[Stand, list[str]] = {stand: [] for stand in Stand}
     for case_id in dict.fromkeys((*measured, *given, *planned)):
-        stand = stand_of(given.get(case_id)) if case_id in measured else Stand.NOT_MEASURED
+        verdict = given.get(case_id)
+        stand = _stand(verdict, unjudged=case_id in unjudged)
+        if case_id not in measured and stand is not Stand.FAILED:
+            stand = Stand.NOT_MEASURED
         found[stand].append(case_id)
     return tuple(Tally(stand=stand, cases=tuple(cases)) for stand, cases in found.items())
 
 
-def sentence(found: Sequence[Tally]) -> str:
+def _stand(verdict: Verdict | None, *, unjudged: bool) -> Stand:
+    """Without a verdict nobody judged it; nor does a warning that history had no part in."""
+    if verdict is None:
+        return Stand.NOT_JUDGED
+    if verdict.outcome(strict=False) is Outcome.FAILS:
+        return Stand.FAILED
+    if verdict.status is Status.WARN and unjudged:
+        return Stand.NOT_JUDGED
+    return _STANDS[verdict.status]
+
+
+def sentence(found: Sequence[Tally], standings: Sequence[Standing]) -> str:
     """The verdict on the run as a whole, in one sentence."""
     count = {tally.stand: len(tally.cases) for tally in found}
     every = sum(count.values())
     judged = count[Stand.FAILED] + count[Stand.PASSED] + count[Stand.SHOWN]
+    if any(problem.together for standing in standings for problem in standing.problems):
+        return f"The cases moved together, and nothing explains it: one failure for the run of {every}."
     if count[Stand.FAILED]:
         fail = text.counted(count[Stand.FAILED], "case fails", "cases fail")
         return f"{fail} of {every}."
@@ -104,7 +114,7 @@ def _listed(found: Sequence[Tally], every: int) -> str:
 
 def headline(found: Sequence[Tally], standings: Sequence[Standing]) -> str:
     """The sentence, then what asks for something."""
-    return "\n\n".join(filter(None, (f"**{sentence(found)}**", asks(found, standings))))
+    return "\n\n".join(filter(None, (f"**{sentence(found, standings)}**", asks(found, standings))))
 
 
 def asks(found: Sequence[Tally], standings: Sequence[Standing]) -> str:

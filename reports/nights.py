@@ -19,7 +19,7 @@ from baselines.history.trend import ENOUGH_POINTS, LEAST_POINTS, MIN_EFFECT, Ste
 from baselines.markdown import code, escape, table
 from baselines.store import Store
 
-_HEADERS = ("case", "time", "nights", "latest", "noise", "change points", "since the anchor")
+_HEADERS = ("case", "time", "nights", "latest point", "noise", "change points", "since the anchor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +42,13 @@ class CaseNights:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nights:
     """Every measured case over the nights, and all observations that were found of them, this
-    run's among them. `note` says what could not be read or looked for; empty where all was."""
+    run's among them. `note` says what could not be read or looked for, empty where all was;
+    `read` whether a history was."""
 
     cases: tuple[CaseNights, ...]
     observations: tuple[Observation, ...]
     note: str
+    read: bool
 
 
 def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Store, place: Place) -> Nights:
@@ -57,11 +59,12 @@ def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Sto
     known = {o.key for o in own}
     every = (*(o for o in before if o.key not in known and started and o.run_started <= started), *own)
     mine = {o.case: o for o in own}
+    read = not note
     searched = find_spec("ruptures") is not None
     if not searched and not note:
         note = "change points need ruptures: pip install 'roofgate[history]'"
     cases = tuple(_case(d, mine[d.record.case.id], every, store, searched=searched) for d in derived)
-    return Nights(cases=cases, observations=every, note=note)
+    return Nights(cases=cases, observations=every, note=note, read=read)
 
 
 def _before(place: Place, derived: Sequence[Derived]) -> tuple[tuple[Observation, ...], str]:
@@ -105,7 +108,7 @@ def nights_text(nights: Nights) -> str:
     this one, and nothing to be said of that."""
     cases = followed(nights)
     if not cases:
-        return escape(nights.note)
+        return "\n\n".join(filter(None, (escape(nights.note), _left_out(nights.cases))))
     moved = together((one.series, step) for one in cases for step in one.trend.steps)
     parts = (
         escape(nights.note),
@@ -136,12 +139,12 @@ def _row(one: CaseNights) -> tuple[str, ...]:
         str(one.series.nights),
         text.seconds(one.series.points[-1].median_s),
         text.percent(one.trend.noise, digits=2),
-        escape(_steps(one)),
+        escape(steps_words(one)),
         _drift(one),
     )
 
 
-def _steps(one: CaseNights) -> str:
+def steps_words(one: CaseNights) -> str:
     if one.trend.noise is None:
         few = len(one.series.points) < ENOUGH_POINTS
         return f"not looked for{f': {ENOUGH_POINTS} points are needed' if few else ''}"

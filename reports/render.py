@@ -47,7 +47,8 @@ def render(
     cannot be written.
     """
     report = report_of(folder, verdicts, store or Store(DEFAULT_STORE), history=history)
-    write_since(folder.path, {p.case: p.since for s in report.standings for p in s.problems if p.since})
+    if report.nights.read:
+        write_since(folder.path, {p.case: p.since for s in report.standings for p in s.problems if p.since})
     figures = figures_of(report)
     drawn = {ROOFLINE: figures.roofline, BREAKDOWN: figures.breakdown, OPERATORS: figures.operators}
     pictures = {name: figure for name, figure in drawn.items() if figure is not None}

@@ -68,6 +68,7 @@ def report_of(
         since=read_since(folder.path),
         shift=folder.shift(),
     )
+    stand = standings_of(night)
     batches = batch_series(derived)
     advices = (advise(derived, phase, batches) for phase in (Phase.DECODE, Phase.PREFILL))
     return Report(
@@ -76,8 +77,8 @@ def report_of(
         verdicts=tuple(verdicts),
         policy_digest=folder.policy_digest(),
         ceilings=run_ceilings(records),
-        tallies=tallies(info, [r.case.id for r in records], verdicts),
-        standings=standings_of(night),
+        tallies=tallies(info, [r.case.id for r in records], verdicts, stand),
+        standings=stand,
         moved=explanations(derived, verdicts, stored),
         advices=tuple(advice for advice in advices if advice is not None),
         batches=batches,

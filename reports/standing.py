@@ -8,14 +8,12 @@ from statistics import fmean
 
 from analytic import text
 from baselines.attribution import Moved, explain_against, signed
-from baselines.comparison import Comparison
 from baselines.derived import Derived
-from baselines.given import comparisons
+from baselines.given import DEVICE, Given, comparisons
 from baselines.history.entry import Observation, key_of, observations_of
 from baselines.history.series import same_series
 from baselines.history.since import Since, failing_since, read_since
 from baselines.judging import derive_run
-from baselines.night import Change
 from baselines.run import Planned, RunFolder, RunInfo
 from baselines.store import Store
 from baselines.verdict import SETTLED, Outcome, Shift, Status, Verdict
@@ -23,16 +21,14 @@ from baselines.verdict import SETTLED, Outcome, Shift, Status, Verdict
 # So many operators are named as those that a case is slower by.
 _OPERATORS = 3
 
-_DEVICE, _WALL = "device time", "wall time"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A case whose verdict fails. `together` is of the one that stands for all where all cases
     moved, in words, else empty. `change` is relative, of the metric that `metric` names
     ("device time" or "wall time"), from `then_s` to `now_s` in seconds, over the session
-    and its fresh processes together; all None where no baseline judged it, or it was
-    changed since. `counts` are what grew, in words; `operators` what moved most."""
+    and its fresh processes together; all None where no time is claimed to have grown, or
+    its baseline was changed since. `counts` are what grew, in words; `operators` what moved most."""
 
     case: str
     status: Status
@@ -48,9 +44,10 @@ class Problem:
 
     @property
     def words(self) -> str:
-        """By how much, in which operator, since which commit: one line, as far as known."""
-        known = self.together or self._size or self.counts
-        what = (self.together, self._size, self._where, *self.counts) if known else (self.reasons[0],)
+        """What, by how much, in which operator, since which commit: one line, as far as known."""
+        known = (self.together, self._size, self._where, *self.counts)
+        slower = self.status in (Status.REGRESSED, Status.SHIFTED) and any(known)
+        what = known if slower else (*self.reasons[:1], *known)
         return "; ".join(filter(None, (*what, self._when)))
 
     @property
@@ -66,7 +63,7 @@ class Problem:
 
     @property
     def _when(self) -> str:
-        return f"since {self.since.night}, commits {self.since.commits}" if self.since else ""
+        return f"since {self.since.night}, {self.since.commits}" if self.since else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +97,7 @@ class Night:
     info: RunInfo
     derived: Sequence[Derived]
     verdicts: Sequence[Verdict]
-    compared: Mapping[str, Comparison]
+    compared: Mapping[str, Given]
     observations: Sequence[Observation]
     since: Mapping[str, Since]
     shift: Shift | None
@@ -135,7 +132,7 @@ def standings_of(night: Night) -> tuple[Standing, ...]:
     together: dict[tuple[str, str], list[_Case]] = {}
     for d in night.derived:
         case_id = d.record.case.id
-        case = _Case(derived=d, verdict=given.get(case_id), compared=night.compared.get(case_id))
+        case = _Case(derived=d, verdict=given.get(case_id), given=night.compared.get(case_id))
         together.setdefault((d.record.gpu, d.record.case.model), []).append(case)
     return tuple(
         Standing(
@@ -146,7 +143,7 @@ def standings_of(night: Night) -> tuple[Standing, ...]:
             started=info.started,
             commit=info.commit,
             problems=tuple(
-                case.problem(v, _since(v, night, case), night.shift)
+                case.problem(v, _since(night, case), night.shift)
                 for case in members
                 if case.fails and (v := case.verdict)
             ),
@@ -164,7 +161,7 @@ class _Case:
 
     derived: Derived
     verdict: Verdict | None
-    compared: Comparison | None
+    given: Given | None
 
     @property
     def id(self) -> str:
@@ -182,7 +179,7 @@ class _Case:
         if self.verdict.status is not Status.WARN:
             return True
         timed = self.derived.device_s is not None
-        return self.compared is not None and (self.compared.device is not None or not timed)
+        return self.given is not None and (self.given.comparison.device is not None or not timed)
 
     @property
     def why(self) -> str:
@@ -190,17 +187,12 @@ class _Case:
             return "not judged"
         return f"{self.verdict.status.value}: {'; '.join(self.verdict.reasons)}"
 
-    @property
-    def slower_than_before(self) -> Comparison | None:
-        """The comparison, where it is what fails the case."""
-        failed = self.verdict is not None and self.verdict.status in (Status.REGRESSED, Status.SHIFTED)
-        return self.compared if failed else None
-
     def problem(self, verdict: Verdict, since: Since | None, shift: Shift | None) -> Problem:
-        one = self.slower_than_before
-        metric, change = self._changed(one)
+        metric, change = (self.given and self.given.slower) or (None, None)
         by = None if change is None else fmean(change.every)
-        moved = explain_against(self.derived, one.stored.baseline) if one and metric != _WALL else ()
+        moved: Sequence[Moved] = ()
+        if self.given and metric == DEVICE:
+            moved = explain_against(self.derived, self.given.comparison.stored.baseline)
         return Problem(
             case=self.id,
             status=verdict.status,
@@ -209,20 +201,11 @@ class _Case:
             change=None if by is None else math.expm1(by),
             then_s=None if change is None else math.exp(change.yardstick.mean),
             now_s=None if change is None or by is None else math.exp(change.yardstick.mean + by),
-            counts=tuple(str(count) for count in one.counts if count.growth > 0) if one else (),
+            counts=tuple(map(str, self.given.grown)) if self.given else (),
             operators=tuple(_slower(moved)),
             since=since,
             reasons=verdict.reasons,
         )
-
-    def _changed(self, one: Comparison | None) -> tuple[str | None, Change | None]:
-        """Of what can fail the case the time that grew most, over all processes together."""
-        if one is None:
-            return None, None
-        promised = self.derived.record.case.promise.wall is not None
-        times = ((_DEVICE, one.device), (_WALL, one.wall if promised else None))
-        judged = [(name, change) for name, change in times if change is not None]
-        return max(judged, key=lambda pair: fmean(pair[1].every), default=(None, None))
 
 
 def _not_run(planned: Planned) -> str:
@@ -235,23 +218,28 @@ def _slower(moved: Sequence[Moved]) -> Iterator[str]:
         yield f"{one.name} {signed(one.change_s)}{ops}"
 
 
-def _since(verdict: Verdict, night: Night, case: _Case) -> Since | None:
-    """By the runs before; where these know of none that passed, by what was kept when they
-    did; else since the baseline."""
-    key, observations = key_of(case.derived.record), night.observations
-    seen = next(o for o in observations if o.key == key)
+def _since(night: Night, case: _Case) -> Since | None:
+    """Of a case that fails: by the runs since its baseline was accepted; where these know of
+    none that passed, by what was kept when they did; else since the baseline."""
+    record, given = case.derived.record, case.given
+    key = key_of(record)
+    seen = next(o for o in night.observations if o.key == key)
     # Under a name where its tree is no commit's: it is this very run that is asked about.
-    commit = case.derived.record.tree
-    own = replace(seen, status=verdict.status.value, commit=commit, dirty=False)
+    own = replace(seen, status=Status.REGRESSED.value, commit=record.tree, dirty=False)
+    accepted = given.accepted_at if given else None
     before = [
-        o for o in observations if same_series(o, own) and o.key != key and o.run_started <= own.run_started
+        o
+        for o in night.observations
+        if same_series(o, own)
+        and o.key != key
+        and o.run_started <= own.run_started
+        and (accepted is None or o.run_started >= accepted)
     ]
     found = failing_since([*before, own])
     if found is None or found.good is not None:
         return found
-    if (kept := night.since.get(case.id)) is not None:
+    kept = night.since.get(case.id)
+    if kept is not None and kept.night <= found.night:
         return kept
-    one = case.slower_than_before
-    if one is None:
-        return found
-    return replace(found, good=one.stored.baseline.sessions[-1].commit)
+    slower = given is not None and (given.slower or given.grown)
+    return replace(found, good=given.commit) if given is not None and slower else found

@@ -44,7 +44,8 @@ def summarise(report: Report, *, images: Sequence[str]) -> str:
 
 def title_of(report: Report) -> str:
     models = ", ".join(dict.fromkeys(d.record.model.name for d in report.derived))
-    return f"{models} on {report.derived[0].record.hard.device}"
+    said = f"{models} on {report.derived[0].record.hard.device}"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in said)
 
 
 def sections(report: Report) -> tuple[Section, ...]:

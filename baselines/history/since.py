@@ -5,16 +5,21 @@ It is kept in the run's folder, where the history is: who is told of the run els
 a hosted runner, cannot ask the history.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analytic import SpecError
 from baselines import codec
 from baselines.history.entry import Observation
 from baselines.record import SCHEMA
-from baselines.verdict import FAILING, SETTLED
+from baselines.verdict import FAILING, SETTLED, Status
 
 NAME = "since.json"
+
+# What git adds to a commit whose tree is not the commit's.
+DIRTY = "-dirty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +31,22 @@ class Since:
     good: str | None
     bad: str
 
+    def __post_init__(self) -> None:
+        try:
+            dt.date.fromisoformat(self.night)
+        except ValueError:
+            raise SpecError(f"{self.night[:40]!r} is no date; one such as 2026-11-22 is needed") from None
+
     @property
     def commits(self) -> str:
-        """As git names a range; where there is none to name, why not."""
+        """The range as git names it; where there is none to name, why not."""
         if self.good is None:
-            return f"{self.bad} or before"
-        return f"{self.good}..{self.bad}" if self.good != self.bad else f"{self.bad}, the baseline's own"
+            return f"commit {self.bad} or before"
+        if self.good != self.bad:
+            return f"commits {self.good}..{self.bad}"
+        if self.bad.endswith(DIRTY):
+            return f"uncommitted changes to {self.bad.removesuffix(DIRTY)}"
+        return f"commit {self.bad}, which is the baseline's own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +60,17 @@ class Kept:
 def failing_since(observations: Sequence[Observation]) -> Since | None:
     """Of the observations of one series the failures at its end; None where the last that
     was judged did not fail. Between them, runs that were not judged say nothing, nor do
-    dirty trees, which no commit names."""
+    dirty trees, which no commit names, nor a warning on another card than the last's:
+    its baseline does not judge there."""
     first: Observation | None = None
-    for one in sorted(observations, key=lambda o: (o.run_started, o.key), reverse=True):
+    ordered = sorted(observations, key=lambda o: (o.run_started, o.key), reverse=True)
+    for one in ordered:
         if one.dirty or one.status is None:
             continue
+        elsewhere = one.soft.gpu_uuid != ordered[0].soft.gpu_uuid
         if one.status in FAILING:
             first = one
-        elif one.status in SETTLED:
+        elif one.status in SETTLED and not (elsewhere and one.status == Status.WARN):
             return None if first is None else _since(first, good=one.commit)
     return None if first is None else _since(first, good=None)
 

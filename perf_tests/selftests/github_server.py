@@ -69,6 +69,7 @@ class GitHub:
         self.received: list[str] = []
         self.writes: list[str] = []
         self.keeps_labels = True
+        self.now = "2026-01-01T00:00:00Z"  # before every night, unless a test says when
         self.creating: Callable[[], object] = lambda: None
         self.address = ""
         self._failures: list[tuple[Failure, list[int]]] = []
@@ -111,7 +112,9 @@ class GitHub:
             }
             return self.issues[number]
 
-    def add_artifact(self, name: str, created: str, *, expired: bool = False) -> None:
+    def add_artifact(
+        self, name: str, created: str, *, expired: bool = False, branch: str = "main", fork: bool = False
+    ) -> None:
         number = len(self.artifacts) + 1
         self.artifacts.append(
             {
@@ -125,6 +128,13 @@ class GitHub:
                 "created_at": created,
                 "updated_at": created,
                 "expires_at": created,
+                "workflow_run": {
+                    "id": number,
+                    "repository_id": 1,
+                    "head_repository_id": 2 if fork else 1,
+                    "head_branch": branch,
+                    "head_sha": "0" * 40,
+                },
             }
         )
 
@@ -158,6 +168,8 @@ class GitHub:
             )
         if method == "PATCH":
             self.issues[number] |= data
+            if data.get("state") == "closed":
+                self.issues[number]["closed_at"] = self.now
         return 200, self.issues[number], {}
 
     def _repository(self) -> dict[str, Any]:
@@ -172,22 +184,27 @@ class GitHub:
             "url": f"{self.address}{_ROOT}",
             "html_url": f"{self.address}/{REPOSITORY}",
             "has_issues": True,
+            "default_branch": "main",
             "archived": False,
         }
 
     def _list(self, query: dict[str, list[str]]) -> tuple[int, Any, dict[str, str]]:
-        """Oldest first, as it is asked for; in pages, as GitHub has it."""
+        """Open ones the oldest first, closed ones the latest, as they are asked for; in
+        pages, as GitHub has it."""
         state, wanted = query["state"][0], set(query["labels"][0].split(","))
-        assert (query["sort"], query["direction"]) == (["created"], ["asc"])
+        order = (query["sort"][0], query["direction"][0])
+        assert order == (("created", "asc") if state == "open" else ("updated", "desc"))
         found = [
             one
             for one in self.issues.values()
             if one["state"] == state and wanted <= {label["name"] for label in one["labels"]}
         ]
+        if state == "closed":
+            found.sort(key=lambda one: str(one["closed_at"]), reverse=True)
         page, size = int(query.get("page", ["1"])[0]), int(query.get("per_page", ["30"])[0])
         more = len(found) > page * size
-        following = f"{self.address}{_ROOT}/issues?state={state}&labels={query['labels'][0]}&sort=created"
-        link = f'<{following}&direction=asc&per_page={size}&page={page + 1}>; rel="next"'
+        following = f"{self.address}{_ROOT}/issues?state={state}&labels={query['labels'][0]}&sort={order[0]}"
+        link = f'<{following}&direction={order[1]}&per_page={size}&page={page + 1}>; rel="next"'
         return 200, found[(page - 1) * size : page * size], {"Link": link} if more else {}
 
     def _create(self, data: Any) -> tuple[int, Any, dict[str, str]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from baselines.history.keeping import keep
 from baselines.history.place import NO_HISTORY, Place
 from baselines.record import Record
@@ -13,7 +15,7 @@ from baselines.run import RunFolder, Verdicts
 from baselines.store import Store
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.records import DECODE, conditions, kernel, record, run_folder
-from reports.figures import figures_of
+from reports.figures import Figures, figures_of
 from reports.page.page import page
 from reports.report import report_of
 
@@ -92,11 +94,20 @@ def parsed(html: str) -> Element:
 
 
 def page_of(
-    folder: RunFolder, *, store: Path | None = None, history: Place = NO_HISTORY, verdicts: bool = True
+    folder: RunFolder,
+    *,
+    store: Path | None = None,
+    history: Place = NO_HISTORY,
+    verdicts: bool = True,
+    drawn: bool = False,
 ) -> str:
+    """Figures take most of the time: they are empty unless they are to be `drawn`."""
     given = folder.verdicts() if verdicts else ()
     report = report_of(folder, given, Store(store or folder.path / "no-store"), history=history)
-    return page(report, figures_of(report))
+    return page(report, figures_of(report) if drawn else EMPTY)
+
+
+EMPTY = Figures(roofline=Figure(), breakdown=Figure(), operators=None)
 
 
 def rows(element: Element) -> dict[str, list[str]]:
@@ -116,7 +127,7 @@ def three_cases() -> list[Record]:
     return [
         record(DECODE, wall_s=0.035, device_s=0.0078, kernels=kernels, seen=seen),
         record(PREFILL, wall_s=0.0175, device_s=0.0171, seen=seen),
-        record(GENERATE, wall_s=[1.0, 1.1, 1.2], first_token_s=0.02),
+        record(GENERATE, wall_s=[1.0, 1.1, 1.2], first_token_s=0.02, seen=seen),
     ]
 
 
@@ -134,7 +145,7 @@ def nights(
 ) -> tuple[RunFolder, Place]:
     """A run a night, each of a commit of its own, all in one history but the last; that one."""
     place = Place(url=f"sqlite:///{root}/history.sqlite", origin="--perf-history")
-    first = dt.datetime(2026, 10, 1, 2, tzinfo=dt.UTC)
+    first = dt.datetime(2026, 12, 1, 2, tzinfo=dt.UTC)
     for number, time_s in enumerate(device_s):
         started = (first + dt.timedelta(days=number)).isoformat()
         run, commit = f"night-{number}", f"commit{number}"

@@ -152,6 +152,20 @@ class TestNights:
 
         assert [one["state"] for one in hub.issues.values()] == ["closed", "open"]
 
+    def test_what_was_closed_after_a_run_began_is_not_opened_by_it(self, desk: Desk, hub: GitHub) -> None:
+        """A job that is run again, or overlaps: a later run has told of its cases."""
+        first = desk.night(21, Status.REGRESSED)
+        desk.alert(first)
+        hub.now = "2026-11-22T04:00:00Z"
+        desk.alert(desk.night(22, Status.PASS))
+        told = desk.alert(first)
+
+        assert [one["state"] for one in hub.issues.values()] == ["closed"]
+        assert "the issue was closed after this run began" in told.out
+        assert len(hub.messages) == 2
+        desk.alert(desk.night(23, Status.REGRESSED))
+        assert [one["state"] for one in hub.issues.values()] == ["closed", "open"]
+
     def test_each_model_has_its_own(self, desk: Desk, hub: GitHub) -> None:
         verdicts = [Verdict(case=DECODE, status=Status.REGRESSED, reasons=("slower",))]
         for model in ("mistral-7b-v0.1", "mistral-7b-v0.2"):
@@ -185,9 +199,15 @@ class TestNights:
         assert refresh(store, five(desk.path / "five", cases=(DECODE,))) == 0
         (file,) = (store / "h100-sxm" / "mistral-7b-v0.1").glob("*.json")
         good = a_run(
-            desk.path / "good", started="2026-11-20T03:00:00+00:00", commit="900d000", cases=[DECODE]
+            desk.path / "good", started="2026-11-23T03:00:00+00:00", commit="900d000", cases=[DECODE]
         )
-        folder = a_run(desk.path / "bad", commit="bad0000", device_s=0.00822, cases=[DECODE])
+        folder = a_run(
+            desk.path / "bad",
+            started="2026-11-24T03:00:00+00:00",
+            commit="bad0000",
+            device_s=0.00822,
+            cases=[DECODE],
+        )
         verdict = Verdict(
             case=DECODE, status=Status.REGRESSED, reasons=("slower",), baseline_digest=digest(file)
         )
@@ -200,7 +220,7 @@ class TestNights:
         (issue,) = hub.open_issues()
         assert issue["title"] == f"mistral-7b-v0.1 on h100-sxm: 1 case slower, {DECODE} +2.49 %"
         assert "device time +2.49 % (8.020 ms → 8.220 ms)" in issue["body"]
-        assert "since 2026-11-22, commits 900d000..bad0000" in issue["body"]
+        assert "since 2026-11-24, commits 900d000..bad0000" in issue["body"]
 
     def test_a_history_that_cannot_be_used_is_a_note(self, desk: Desk, hub: GitHub) -> None:
         (desk.path / "h.sqlite").write_text("this is no database", encoding="utf-8")
@@ -278,6 +298,22 @@ class TestWatching:
 
         assert (told.code, hub.issues, hub.messages) == (0, {}, [])
         assert "run-h100: a result of 2.0 h ago is there" in told.out
+
+    def test_a_pull_requests_artifact_of_the_same_name_is_none(self, desk: Desk, hub: GitHub) -> None:
+        hub.add_artifact("run-h100", ago(1), branch="patch-1")
+        hub.add_artifact("run-h100", ago(1), fork=True)
+        self.watch(desk)
+
+        assert "there is none" in hub.issues[1]["body"]
+
+    def test_a_night_that_left_none_is_told_whatever_came_before(self, desk: Desk, hub: GitHub) -> None:
+        """An older night's artifact says nothing of this one."""
+        hub.add_artifact("run-h100", ago(2))
+        told = self.watch(desk, "--none-arrived")
+
+        assert told.code == 0
+        assert "the night left no artifact run-h100, or it could not be fetched" in hub.issues[1]["body"]
+        assert len(hub.messages) == 1
 
     def test_only_a_judged_run_closes_it(self, desk: Desk, hub: GitHub) -> None:
         self.watch(desk)
@@ -407,7 +443,8 @@ class TestFailures:
         told = desk.alert(desk.night(21, Status.REGRESSED))
 
         assert told.code == 1
-        assert "issue #1 was opened without its label" in told.err
+        assert "issue #1 could not be given its label" in told.err
+        assert hub.open_issues() == []
 
     def test_a_word_of_the_server_draws_nothing_out(self, desk: Desk, hub: GitHub) -> None:
         evil = f"no\n::set-output name=x::{TOKEN}\x1b[31m" + "x" * 5000

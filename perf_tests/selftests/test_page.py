@@ -12,8 +12,10 @@ from statistics import median
 import pytest
 
 from baselines.history.place import Place
+from baselines.judging import judge_folder
 from baselines.record import Record
-from baselines.run import RunFolder
+from baselines.run import RunFolder, Verdicts
+from baselines.store import Store
 from baselines.verdict import Status
 from perf_tests.selftests.pages import (
     GENERATE,
@@ -28,7 +30,7 @@ from perf_tests.selftests.pages import (
     said,
     three_cases,
 )
-from perf_tests.selftests.records import DECODE, record, run_folder
+from perf_tests.selftests.records import DECODE, kernel, record, run_folder
 from perf_tests.selftests.refreshes import five, refresh
 from reports.headline import Stand
 from reports.page.chart import Line, chart
@@ -59,7 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def html(run: RunFolder) -> str:
-    return page_of(run)
+    return page_of(run, drawn=True)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +161,7 @@ class TestVerdict:
         items = [item.text for item in section(root, "verdict").every("li") if not item.attributes]
 
         assert items == [
-            f"below_band {PREFILL} : 0.43 < 0.6; since 2026-11-22, commits abc1234 or before",
+            f"below_band {PREFILL} : 0.43 < 0.6; since 2026-11-22, commit abc1234 or before",
             f"not judged {GENERATE} : see Verdicts",
             "not measured decode-b8-c512-fp16-eager : see Not measured",
         ]
@@ -185,9 +187,6 @@ class TestVerdict:
 
     def test_a_regression_is_told_with_its_size_its_operator_and_its_commits(self, tmp_path: Path) -> None:
         """The store's sessions say from what, the kernels in what, the history since when."""
-        from baselines.judging import judge_folder
-        from baselines.store import Store
-        from perf_tests.selftests.records import kernel
 
         def kernels(record: Record) -> Record:
             if record.measurement.device_s is None:
@@ -211,9 +210,46 @@ class TestVerdict:
         (line,) = [item.text for item in section(root, "verdict").every("li") if not item.attributes]
         assert line == (
             f"regressed {DECODE} : device time +3.49 % (8.020 ms → 8.300 ms); most in q_proj +280.0 µs; "
-            "since 2026-10-04, commits commit2..commit3"
+            "since 2026-12-04, commits commit2..commit3"
         )
         assert rows(section(root, "what-moved"))["q_proj"][:2] == ["8.020 ms", "+280.0 µs"]
+
+    def test_another_cards_warning_is_not_judged(self, tmp_path: Path) -> None:
+        """What history has no part in stands with what was not judged."""
+        folder = judged(
+            run_folder(tmp_path, three_cases()[:2]), said(Status.WARN, DECODE), said(Status.WARN, PREFILL)
+        )
+        root = parsed(page_of(folder))
+
+        assert tally(root)["not judged"] == 2
+        assert root.one("p", klass="verdict").text == "Nothing was judged: of 2 cases, 2 not judged."
+
+    def test_all_together_are_one_failure(self, tmp_path: Path) -> None:
+        case_ids = [f"decode-b{b}-c{c}-fp16-eager" for b in (1, 2, 4) for c in (128, 512)]
+        assert refresh(tmp_path / "store", five(tmp_path / "base", cases=case_ids)) == 0
+        slow = [record(case, wall_s=0.016, device_s=0.0083) for case in case_ids]
+        for number in (1, 2, 3):
+            run_folder(tmp_path / "run" / "confirmations" / str(number), slow)
+        folder = run_folder(tmp_path / "run", slow)
+        found = judge_folder(folder, Store(tmp_path / "store"))
+        folder.write_verdicts(
+            Verdicts(policy_digest=found.policy_digest, verdicts=found.verdicts, shift=found.shift)
+        )
+        root = parsed(page_of(folder, store=tmp_path / "store"))
+
+        assert root.one("p", klass="verdict").text == (
+            "The cases moved together, and nothing explains it: one failure for the run of 6."
+        )
+        assert root.one("header").attributes["class"] == "failed"
+
+    def test_a_verdict_without_its_record_still_fails(self, tmp_path: Path) -> None:
+        folder = judged(
+            run_folder(tmp_path, three_cases()[:1]),
+            said(Status.PASS, DECODE),
+            said(Status.REGRESSED, PREFILL),
+        )
+
+        assert tally(parsed(page_of(folder)))["failed"] == 1
 
 
 def milliseconds(path: Path, name: str) -> str:
@@ -339,9 +375,9 @@ class TestNights:
         assert len(dots) == 18
         # At the thirteenth night, where the slower ones begin.
         assert mark.attributes["x1"] == dots[12].attributes["cx"]
-        assert "2026-10-13 +5.00 %" in drawn.text
+        assert "2026-12-13 +5.00 %" in drawn.text
         assert row[:3] == ["device time", "18", "8.408 ms"]
-        assert row[4] == "2026-10-13 +5.00 %, commits commit11..commit12"
+        assert row[4] == "2026-12-13 +5.00 %, commits commit11..commit12"
 
     def test_slower_is_higher_and_later_is_further_right(self, tmp_path: Path) -> None:
         last, place = nights(tmp_path, device_s=[0.008, 0.0081, 0.0082, 0.0083])
@@ -381,9 +417,14 @@ class TestNights:
         place = Place(url=f"sqlite:///{tmp_path}/empty.sqlite", origin="--perf-history")
         with open_history(place, create=True):
             pass
-        root = parsed(page_of(run_folder(tmp_path / "run", three_cases()), history=place))
+        cases = three_cases()
+        folder = judged(run_folder(tmp_path / "run", cases), *(said(Status.PASS, r.case.id) for r in cases))
+        root = parsed(page_of(folder, history=place))
 
-        assert section(root, "nights").text == "Nights The history holds no other night of these cases."
+        assert (
+            section(root, "nights").text
+            == "Nights The history holds no other night that these cases can be compared with."
+        )
 
     @pytest.mark.parametrize(
         ("made", "needed"),
@@ -447,7 +488,7 @@ class TestSize:
                 (("prefill", "p"), ("decode", "c")), (1, 2, 4, 8, 16), (128, 512, 2048), ("fp16", "nf4")
             )
         ]
-        html = page_of(run_folder(tmp_path, cases))
+        html = page_of(run_folder(tmp_path, cases), drawn=True)
 
         assert len(cases) == 60
         assert len(html.encode()) < 3e6

@@ -93,7 +93,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture(scope="module")
 def page(run: RunFolder) -> Path:
     path = run.path / "report.html"
-    path.write_text(page_of(run), encoding="utf-8")
+    path.write_text(page_of(run, drawn=True), encoding="utf-8")
     return path
 
 
@@ -104,7 +104,7 @@ def night_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     times_s = [0.0080 + 4e-6 * (i % 3) for i in range(8)] + [0.0084 + 4e-6 * (i % 3) for i in range(5)]
     last, place = nights(root, device_s=times_s)
     path = last.path / "report.html"
-    path.write_text(page_of(last, history=place), encoding="utf-8")
+    path.write_text(page_of(last, history=place, drawn=True), encoding="utf-8")
     return path
 
 

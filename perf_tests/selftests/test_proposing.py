@@ -112,7 +112,7 @@ class TestTake:
             "runs/refresh.sh",
             "runs/refresh-1/session-1/run.json",
             "CHANGELOG.md\n.json",
-            "baselines/data/h100-sxm/Other/case.json",
+            "baselines/data/h100-sxm/$(other)/case.json",
         ],
     )
     def test_any_other_file_is_refused(self, name: str, checkout: Path, measured: Path) -> None:

@@ -408,11 +408,13 @@ def odd_verdicts() -> tuple[Verdict, ...]:
     )
 
 
-@pytest.fixture
-def summary(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of a run that holds nothing but odd text, drawn from its folder."""
     one = odd_record()
-    folder = run_folder(tmp_path / "run", [one], verdicts=odd_verdicts(), not_run={PREFILL: ODD})
+    folder = run_folder(
+        tmp_path_factory.mktemp("odd") / "run", [one], verdicts=odd_verdicts(), not_run={PREFILL: ODD}
+    )
     folder.write_info(replace(folder.info(), id=ODD, commit=ODD, command=ODD))
     assert main(["render", str(folder.path)]) == 0
     return (folder.path / "summary.md").read_text(encoding="utf-8")

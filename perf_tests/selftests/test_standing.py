@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from analytic import Promise
+from baselines.codec import FormatError
 from baselines.history.entry import Observation, observations_of
 from baselines.history.since import Since, failing_since, read_since, write_since
 from baselines.judging import judge_folder
@@ -19,7 +21,9 @@ from perf_tests.selftests.records import DECODE, kernel, record, run_folder, run
 from perf_tests.selftests.refreshes import PREFILL, five, refresh
 from reports.standing import Problem, Standing, standings
 
-FIRST = dt.datetime(2026, 11, 1, 2, tzinfo=dt.UTC)
+# After the sessions of the baseline, which are of 2026-11-22.
+FIRST = dt.datetime(2026, 12, 1, 2, tzinfo=dt.UTC)
+STARTED = "2026-12-20T02:00:00+00:00"
 
 
 def observed(night: int, status: Status | None, *, dirty: bool = False) -> Observation:
@@ -41,14 +45,14 @@ class TestFailingSince:
         statuses = (Status.REGRESSED, Status.PASS, Status.REGRESSED, Status.BELOW_BAND)
         found = failing_since([observed(i, s) for i, s in enumerate(statuses)])
 
-        assert found == Since(night="2026-11-03", good="c1", bad="c2")
-        assert found.commits == "c1..c2"
+        assert found == Since(night="2026-12-03", good="c1", bad="c2")
+        assert found.commits == "commits c1..c2"
 
     @pytest.mark.parametrize("status", [Status.INVALID, Status.SUSPECT, Status.AMBIGUOUS, None])
     def test_what_was_not_judged_says_nothing(self, status: Status | None) -> None:
         found = failing_since([observed(0, Status.PASS), observed(1, status), observed(2, Status.REGRESSED)])
 
-        assert found == Since(night="2026-11-03", good="c0", bad="c2")
+        assert found == Since(night="2026-12-03", good="c0", bad="c2")
 
     def test_a_dirty_tree_says_nothing(self) -> None:
         found = failing_since(
@@ -57,6 +61,18 @@ class TestFailingSince:
 
         assert found is not None
         assert found.good == "c0"
+
+    def test_a_warning_on_another_card_says_nothing(self) -> None:
+        """Its baseline does not judge there: what regressed before it has not recovered."""
+        other = replace(observed(2, Status.WARN), soft=replace(soft_key(), gpu_uuid="GPU-1"))
+        nights = [
+            observed(0, Status.PASS),
+            observed(1, Status.REGRESSED),
+            other,
+            observed(3, Status.REGRESSED),
+        ]
+
+        assert failing_since(nights) == Since(night="2026-12-02", good="c0", bad="c1")
 
     def test_the_order_is_that_of_the_runs(self) -> None:
         found = failing_since(
@@ -68,13 +84,14 @@ class TestFailingSince:
 
     def test_what_passed_last_does_not_fail(self) -> None:
         assert failing_since([observed(0, Status.REGRESSED), observed(1, Status.PASS)]) is None
+        assert failing_since([observed(0, Status.REGRESSED), observed(1, Status.WARN)]) is None
         assert failing_since([]) is None
 
     def test_without_a_night_that_passed_only_the_first_bad_commit_is_known(self) -> None:
         found = failing_since([observed(0, Status.REGRESSED), observed(1, Status.REGRESSED)])
 
-        assert found == Since(night="2026-11-01", good=None, bad="c0")
-        assert found.commits == "c0 or before"
+        assert found == Since(night="2026-12-01", good=None, bad="c0")
+        assert found.commits == "commit c0 or before"
 
 
 def with_kernels(one: Record) -> Record:
@@ -96,6 +113,7 @@ def run_of(path: Path, store: Store, *records: Record, not_run: dict[str, str] |
     for number in (1, 2, 3):
         run_folder(path / "confirmations" / str(number), records)
     folder = run_folder(path, records, not_run=not_run)
+    folder.write_info(replace(folder.info(), started=STARTED))
     found = judge_folder(folder, store)
     folder.write_verdicts(
         Verdicts(policy_digest=found.policy_digest, verdicts=found.verdicts, shift=found.shift)
@@ -129,7 +147,7 @@ class TestProblem:
         )
         assert found.change == pytest.approx(0.0083 / 0.00802 - 1, rel=1e-3)
         assert found.operators == ("q_proj +280.0 µs",)
-        assert found.since == Since(night="2026-11-22", good="abc1234", bad="abc1234")
+        assert found.since == Since(night="2026-12-20", good="abc1234", bad="abc1234")
         assert found.words.startswith(
             "device time +3.49 % (8.020 ms → 8.300 ms); most in q_proj +280.0 µs; since"
         )
@@ -142,7 +160,9 @@ class TestProblem:
         found = problem(run_of(tmp_path / "run", store, more, SAME), store)
 
         assert found.counts == ("launches 100 -> 103",)
-        assert "launches 100 -> 103" in found.words
+        # Its time is within noise, and is not said to be why.
+        assert (found.metric, found.change, found.operators) == (None, None, ())
+        assert found.words.startswith("launches 100 -> 103; since ")
 
     def test_a_baseline_that_was_changed_since_says_nothing_of_its_size(
         self, tmp_path: Path, store: Store
@@ -156,17 +176,53 @@ class TestProblem:
         assert (found.change, found.operators) == (None, ())
         assert found.words.startswith("device time 8.300 ms: +3.49 % against 8.020 ms")
 
+    def test_under_its_band_it_keeps_its_size(self, tmp_path: Path, store: Store) -> None:
+        """The worst slowdowns fall under their band, which is the worse verdict."""
+        half = with_kernels(record(DECODE, wall_s=0.016, device_s=0.012))
+        found = problem(run_of(tmp_path / "run", store, half, SAME), store)
+
+        assert found.status is Status.BELOW_BAND
+        assert found.change == pytest.approx(0.012 / 0.00802 - 1, rel=1e-3)
+        assert found.operators == ("q_proj +3.980 ms",)
+        assert found.words.startswith("lower_s/device_s 0.355 < 0.47, below the band ")
+        assert (
+            "; device time +49.63 % (8.020 ms → 12.000 ms); most in q_proj +3.980 ms; since " in found.words
+        )
+
+    def test_a_wall_that_is_not_claimed_takes_no_other_times_place(
+        self, tmp_path: Path, store: Store
+    ) -> None:
+        """It is promised, and differs by more; but by less than chance allows of a wall."""
+        slow = replace(SLOW, case=replace(SLOW.case, promise=Promise(wall=0.5)))
+        slow = replace(slow, measurement=replace(slow.measurement, wall_s=(0.0172,) * 3))
+        found = problem(run_of(tmp_path / "run", store, slow, SAME), store)
+
+        assert (found.metric, found.operators) == ("device time", ("q_proj +280.0 µs",))
+
+    def test_what_failed_before_the_baseline_was_accepted_says_nothing(
+        self, tmp_path: Path, store: Store
+    ) -> None:
+        folder = run_of(tmp_path / "run", store, SLOW, SAME)
+        before = [
+            replace(observed(i, s), run_started=dt.datetime(2026, 11, 1 + i, tzinfo=dt.UTC))
+            for i, s in enumerate((Status.PASS, Status.REGRESSED, Status.REGRESSED))
+        ]
+
+        assert problem(folder, store, before).since == Since(
+            night="2026-12-20", good="abc1234", bad="abc1234"
+        )
+
     def test_the_history_says_since_when(self, tmp_path: Path, store: Store) -> None:
         folder = run_of(tmp_path / "run", store, SLOW, SAME)
         found = problem(folder, store, [observed(0, Status.PASS), observed(3, Status.REGRESSED)])
 
-        assert found.since == Since(night="2026-11-04", good="c0", bad="c3")
+        assert found.since == Since(night="2026-12-04", good="c0", bad="c3")
 
     def test_runs_after_this_one_say_nothing(self, tmp_path: Path, store: Store) -> None:
         folder = run_of(tmp_path / "run", store, SLOW, SAME)
         found = problem(folder, store, [observed(0, Status.PASS), observed(40, Status.PASS)])
 
-        assert found.since == Since(night="2026-11-22", good="c0", bad="abc1234")
+        assert found.since == Since(night="2026-12-20", good="c0", bad="abc1234")
 
     def test_another_card_or_case_says_nothing(self, tmp_path: Path, store: Store) -> None:
         folder = run_of(tmp_path / "run", store, SLOW, SAME)
@@ -175,7 +231,7 @@ class TestProblem:
         ]
 
         assert problem(folder, store, others).since == Since(
-            night="2026-11-22", good="abc1234", bad="abc1234"
+            night="2026-12-20", good="abc1234", bad="abc1234"
         )
 
     def test_elsewhere_the_folder_tells_what_the_history_said(self, tmp_path: Path, store: Store) -> None:
@@ -187,6 +243,10 @@ class TestProblem:
 
         assert problem(folder, store).since == known
         assert read_since(folder.path) == {DECODE: known}
+        # A history that knows of more failures goes before.
+        assert problem(folder, store, [observed(1, Status.REGRESSED)]).since == Since(
+            night="2026-12-02", good="abc1234", bad="c1"
+        )
 
     def test_all_together_are_one_problem(self, tmp_path: Path) -> None:
         cases = [f"decode-b{b}-c{c}-fp16-eager" for b in (1, 2, 4) for c in (128, 512)]
@@ -197,6 +257,16 @@ class TestProblem:
 
         assert found.status is Status.SHIFTED
         assert "6 of 6 cases moved together" in found.words
+        assert found.since == Since(night="2026-12-20", good="abc1234", bad="abc1234")
+
+
+def test_a_night_that_is_no_date_is_refused(tmp_path: Path) -> None:
+    write_since(tmp_path, {DECODE: Since(night="2026-12-01", good="a", bad="b")})
+    path = tmp_path / "since.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("2026-12-01", "<!-- -->"), encoding="utf-8")
+
+    with pytest.raises(FormatError, match="is no date; one such as 2026-11-22 is needed"):
+        read_since(tmp_path)
 
 
 class TestStanding:

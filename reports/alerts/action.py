@@ -30,7 +30,8 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """`why` is one line; `message` what a chat is told. An empty title or body stays as
+    """`why` is one line; `message` what a chat is told; `began`
+    when the run did, of an issue that it opens. An empty title or body stays as
     it is; the comment is that of a move or of closing."""
 
     kind: Kind
@@ -41,6 +42,7 @@ class Action:
     body: str = ""
     comment: str = ""
     message: str = ""
+    began: str = ""
 
     @property
     def told(self) -> bool:

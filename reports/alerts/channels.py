@@ -13,7 +13,7 @@ from reports.alerts.ci_page import CiPage, page_of
 from reports.alerts.failure import ChannelError
 from reports.alerts.hub import Hub
 from reports.alerts.limits import Limits
-from reports.alerts.state import Key
+from reports.alerts.state import Key, moment
 from reports.alerts.webhook import Webhook
 
 TOKEN, REPOSITORY, API, WEBHOOK = "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL", "ROOFGATE_WEBHOOK"
@@ -44,7 +44,7 @@ class Channels:
         done, told, action = True, True, None
         if self.hub is not None:
             try:
-                action = self._clean(decide(self.hub.find(key)))
+                action = self._clean(self._timely(self.hub, decide(self.hub.find(key))))
                 told = self._apply(self.hub, action)
             except ChannelError as error:
                 done = self.failed(error, (action or decide(None)).why)
@@ -57,6 +57,17 @@ class Channels:
         elif self.webhook is not None and action.told and told:
             done &= self._post(self.webhook, action)
         return done
+
+    def _timely(self, hub: Hub, action: Action) -> Action:
+        """Nothing where the issue that a run would open was closed after it began: a later
+        run has told of it, or a person has seen it."""
+        if action.kind is not Kind.OPEN or not action.began:
+            return action
+        closed = hub.closed_at(action.key)
+        if closed is None or closed <= moment(action.began):
+            return action
+        why = f"{action.why}: the issue was closed after this run began"
+        return replace(action, kind=Kind.NOTHING, why=why, message="")
 
     def failed(self, error: ChannelError, what: str) -> bool:
         """False, and said with what was not delivered."""

@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -56,12 +56,24 @@ class Hub:
             return action.issue
 
     def newest_artifact(self, name: str) -> dt.datetime | None:
-        """When the newest artifact of that name was made, of those that still are kept."""
+        """When the newest artifact of that name was made, of those that still are kept. Only
+        by the default branch: a pull request, from a fork too, may name its own alike."""
         with self._asking(_ACTIONS):
+            own = self._repository.default_branch
             kept = [
-                a.created_at for a in self._repository.get_artifacts(name) if not a.expired and a.name == name
+                a.created_at
+                for a in self._repository.get_artifacts(name)
+                if not a.expired and a.name == name and _is_of(a.raw_data.get("workflow_run"), own)
             ]
         return max(kept, default=None)
+
+    def closed_at(self, key: Key) -> dt.datetime | None:
+        """When the newest issue of `key` that is closed was; None where none is."""
+        with self._asking(_ISSUES):
+            found = self._repository.get_issues(
+                state="closed", labels=[LABEL], sort="updated", direction="desc"
+            )
+            return next((i.closed_at for i in found if i.closed_at and key.of(i.body or "")), None)
 
     @cached_property
     def _repository(self) -> Repository:
@@ -94,9 +106,10 @@ class Hub:
 
         stored = self._once(create, lambda: next(self._open(action.key), None))
         if LABEL not in {label.name for label in stored.labels}:
+            stored.edit(state="closed", state_reason="not_planned")  # else each night leaves another
             raise ChannelError(
-                f"GitHub: issue #{stored.number} was opened without its label, so that no run will find it: "
-                f"give it the label {LABEL}, and the token the permission `{_ISSUES}`"
+                f"GitHub: issue #{stored.number} could not be given its label, so that no run would find it, and was closed: "
+                f"the token needs the permission `{_ISSUES}`"
             )
         first = next(self._open(action.key), stored)
         if first.number >= stored.number:
@@ -159,6 +172,12 @@ class Hub:
             raise github_failure(
                 error, repository=self.repository, permission=permission, limits=self.limits
             ) from None
+
+
+def _is_of(run: Mapping[str, object] | None, branch: str) -> bool:
+    """Whether an artifact's run was of this repository's own branch."""
+    run = run or {}
+    return run.get("head_branch") == branch and run.get("head_repository_id") == run.get("repository_id")
 
 
 def _issue(stored: Stored) -> Issue:

@@ -45,6 +45,7 @@ def _opened(now: Standing, page: CiPage) -> Action:
         title=report.title(now),
         body=report.body(now, hidden(key_of(now), state), state, page=page),
         message=report.message(now, report.title(now), page),
+        began=now.started,
     )
 
 

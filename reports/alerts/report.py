@@ -105,7 +105,7 @@ def _table(problems: Sequence[Problem]) -> str:
             "–" if p.change is None else f"{p.metric} {text.signed_percent(p.change)}",
             "–" if p.change is None else f"{text.seconds(p.then_s)} → {text.seconds(p.now_s)}",
             safe(", ".join((*p.operators, *p.counts))) or "–",
-            f"{p.since.night}, {safe(p.since.commits)}" if p.since else "–",
+            safe(f"{p.since.night}, {p.since.commits}") if p.since else "–",
         )
         for p in _by_size(problems)
     ]

@@ -54,6 +54,11 @@ def alert(options: argparse.Namespace) -> int:
 def watch(options: argparse.Namespace) -> int:
     """Tells of a night of which no artifact arrived. Raises FormatError."""
     channels, now = _channels(options), dt.datetime.now(dt.UTC)
+    at = now.isoformat(timespec="seconds")
+    if options.none_arrived:
+        reason = f"the night left no artifact {options.artifact}, or it could not be fetched"
+        silent = Silent(name=options.name, what=MISSING, reasons=(reason,), at=at, after=at)
+        return 0 if _tell(silent, channels) else 1
     if channels.hub is None:
         raise FormatError(f"no {TOKEN}: artifacts are looked for with a token that may read them")
     if not (math.isfinite(options.hours) and options.hours > 0):
@@ -69,7 +74,6 @@ def watch(options: argparse.Namespace) -> int:
     last = "there is none" if newest is None else f"the newest is of {newest.isoformat(timespec='minutes')}"
     reason = f"no artifact {options.artifact} of the last {options.hours:g} h: {last}"
     after = None if newest is None else newest.isoformat()
-    at = now.isoformat(timespec="seconds")
     silent = Silent(name=options.name, what=MISSING, reasons=(reason,), at=at, after=after)
     return 0 if _tell(silent, channels) else 1
 

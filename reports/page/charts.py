@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from analytic import text
 from baselines.history.series import Point
 from reports.advice import BatchStep
-from reports.nights import CaseNights, step_words
+from reports.nights import CaseNights, steps_words
 from reports.page.chart import Chart, Line, Mark, chart
 from reports.scaling import LengthSeries
 
@@ -78,14 +78,13 @@ def _nights(one: CaseNights) -> Chart:
     if one.anchor_s is not None:
         ends = (_day(points[0]), _day(points[-1]))
         lines.append(Line(name="anchor", kind="anchor", points=[(day, one.anchor_s) for day in ends]))
-    moved = [step_words(step) for step in one.trend.steps]
     latest = text.seconds(points[-1].median_s)
     return chart(
         lines,
         title=one.series.case,
         words=(
             f"{one.series.case}: {one.clock} in {one.series.nights} nights, {points[0].night} to {points[-1].night}, "
-            f"latest {latest}; change points: {'; '.join(moved) or 'none'}"
+            f"latest {latest}; change points: {steps_words(one)}"
         ),
         said_x=lambda day: dt.date.fromordinal(int(day)).isoformat(),
         said_y=text.seconds,

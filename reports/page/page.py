@@ -30,7 +30,9 @@ from reports.summary import Section, sections, title_of
 _NOTHING = {
     "What moved": "Nothing is known to have moved against the baselines.",
     "Not measured": "All that was planned was measured.",
-    "Nights": "The history holds no other night of these cases.",
+    "Nights": "The history holds no other night that these cases can be compared with.",
+    "generate()": "",
+    "Other GPUs": "Computed for eager execution alone.",
 }
 _NOT_MEASURED = "Not measured in this run."
 
@@ -75,7 +77,7 @@ def page(report: Report, figures: Figures) -> str:
     record = report.derived[0].record
     return template.render(
         title=title_of(report),
-        verdict=sentence(report.tallies),
+        verdict=sentence(report.tallies, report.standings),
         failed=any(t.stand is Stand.FAILED and t.cases for t in report.tallies),
         info=report.info,
         device=record.hard.device,

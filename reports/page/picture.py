@@ -43,7 +43,9 @@ def picture(figure: Figure, *, name: str, words: str, tips: Mapping[str, str]) -
     ids: dict[str, ET.Element] = {}
     for element in root.iter():
         if found := element.get("id"):
-            ids[found] = element
+            if found in ids:  # the roofs of a second panel
+                element.set("id", f"{found}-{len(ids)}")
+            ids.setdefault(found, element)
         for key, value in element.attrib.items():
             element.set(key, _own(key, value, name))
     for gid, tip in tips.items():
