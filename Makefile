@@ -92,7 +92,7 @@ nightly: $(READY) ## measure the gpu lane strictly, into runs/nightly-<time> or 
 
 alert: $(READY) ## tell GitHub and the webhook what the newest nightly, or RUN, found
 	@run="$$RUN"; [ -n "$$run" ] || for run in runs/nightly-*; do :; done; \
-	[ -d "$$run" ] || { echo "error: $$run is no folder; name a run by RUN=runs/FOLDER" >&2; exit 2; }; set -f; \
+	[ -d "$$run" ] || { echo "error: no run at $$run: \`make nightly\` measures one, RUN=runs/FOLDER names another" >&2; exit 2; }; set -f; \
 	$(PY) -m reports alert "$$run" $$ARGUMENTS
 
 watch: $(READY) ## alert where GitHub has no nightly result of the last HOURS

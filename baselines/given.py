@@ -1,6 +1,7 @@
 """The comparison that a stored verdict was given by, in numbers again."""
 
 import datetime as dt
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,17 @@ class Given:
                 continue
             found.append(started if started.tzinfo else started.replace(tzinfo=dt.UTC))
         return max(found, default=None)
+
+
+def not_there(derived: Sequence[Derived], verdicts: Sequence[Verdict], store: Store) -> tuple[str, ...]:
+    """The cases whose verdict was given by a baseline, and of which the store has none: it
+    is another store than theirs, most likely. Raises FormatError."""
+    judged = {v.case for v in verdicts if v.baseline_digest is not None}
+    return tuple(
+        d.record.case.id
+        for d in derived
+        if d.record.case.id in judged and not os.path.lexists(store.path(d.record))
+    )
 
 
 def comparisons(

@@ -22,7 +22,7 @@ def _rows(info: RunInfo, derived: Sequence[Derived], policy_digest: str) -> Iter
     yield "run", info.id
     yield "started", info.started
     yield "command", info.command
-    yield "exit code", "not ended" if info.exit_status is None else str(info.exit_status)
+    yield "exit code", "" if info.exit_status is None else str(info.exit_status)
     yield "commit", f"{info.commit}{', with uncommitted changes' if info.dirty else ''}"
     yield "policy", policy_digest
     yield "record schema", str(info.schema)

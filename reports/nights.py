@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from analytic import SpecError, text
 from baselines.codec import FormatError
@@ -70,6 +71,8 @@ def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Sto
 def _before(place: Place, derived: Sequence[Derived]) -> tuple[tuple[Observation, ...], str]:
     if place.url is None:
         return (), "no history was asked"
+    if not place.named and not Path(place.url.removeprefix("sqlite:///")).exists():
+        return (), ""  # that of here, which this run's end begins
     found: list[Observation] = []
     try:
         with open_history(place, create=False) as history:

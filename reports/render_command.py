@@ -2,15 +2,18 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from baselines.commands import Subparsers
 from baselines.commands.options import add_history, add_store
+from baselines.given import not_there
 from baselines.history.place import chosen
+from baselines.judging import derive_run
 from baselines.run import RunFolder
 from baselines.store import Store
 from reports.render import render
-from reports.report import Report, report_of
+from reports.report import report_of
 from reports.summary import summarise
 
 
@@ -32,14 +35,23 @@ def _render(options: argparse.Namespace) -> None:
     folder = RunFolder(options.folder)
     store = Store(options.perf_baselines)
     place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
+    _warn(folder, store)
     print(render(folder, folder.verdicts(), store, history=place))
 
 
+def _warn(folder: RunFolder, store: Store) -> None:
+    lost = not_there(derive_run(folder.records(), of=folder), folder.verdicts(), store)
+    if lost:
+        print(
+            f"note: {len(lost)} cases were judged by baselines that are not in {store.root}: "
+            "name their store with --perf-baselines",
+            file=sys.stderr,
+        )
+
+
 def _text(options: argparse.Namespace) -> None:
-    print(summarise(_report(options), images=()), end="")
-
-
-def _report(options: argparse.Namespace) -> Report:
     folder = RunFolder(options.folder)
+    store = Store(options.perf_baselines)
     place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
-    return report_of(folder, folder.verdicts(), Store(options.perf_baselines), history=place)
+    _warn(folder, store)
+    print(summarise(report_of(folder, folder.verdicts(), store, history=place), images=()), end="")

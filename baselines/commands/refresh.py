@@ -24,7 +24,7 @@ from baselines.refresh.storing import NotAcceptedError, store_sessions
 from baselines.refresh.table import Replaced, change_table
 from baselines.run import RunFolder
 from baselines.sides import sessions_at
-from baselines.store import Store
+from baselines.store import DEFAULT_STORE, Store
 
 
 def add(commands: Subparsers) -> None:
@@ -154,7 +154,7 @@ def _print(changes: Sequence[Replaced], options: argparse.Namespace, terms: Term
         _keep(f"Dry run: nothing was stored.\n\n{shown}", options)
         return
     print(f"Stored in {store}: {len(changes)}. Review the change, then commit it")
-    if any(c.path.is_relative_to(store / CPU) for c in changes):
+    if store == DEFAULT_STORE and any(c.path.is_relative_to(store / CPU) for c in changes):
         print("(but for a CPU's: they belong to this machine, and git ignores them)")
     try:
         _keep(f"{shown}\n\n{line}", options)

@@ -44,6 +44,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     ),
     "writes to GitHub; test_alerts_github.py runs it against a server of its own": (
         "python -m reports alert RUN",
+        "python -m reports alert RUN --perf-baselines=speed-baselines",
         "python -m reports watch --artifact NAME --hours 26",
     ),
     "lists the targets; test_house.py reads the list": ("make",),

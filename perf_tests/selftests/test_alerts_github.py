@@ -239,6 +239,20 @@ def judged(folder: RunFolder, verdicts: Sequence[Verdict]) -> None:
     folder.write_verdicts(Verdicts(policy_digest="0" * 16, verdicts=tuple(verdicts)))
 
 
+class TestAnotherStore:
+    def test_nobody_is_told_by_another_store_than_the_verdicts(self, desk: Desk, hub: GitHub) -> None:
+        """With baselines in a folder of one's own, each good night would be told as an unjudged one."""
+        folder = a_run(desk.path / "run", cases=[DECODE])
+        verdict = Verdict(case=DECODE, status=Status.WARN, reasons=("no band",), baseline_digest="0" * 16)
+        judged(folder, [verdict])
+        told = desk.alert(str(folder.path), "--perf-baselines", str(desk.path / "empty"))
+
+        assert (told.code, hub.issues) == (2, {})
+        assert (
+            f"were judged by baselines that are not in {desk.path}/empty: name their store with" in told.err
+        )
+
+
 class TestSilentNights:
     @pytest.mark.parametrize("status", [Status.INVALID, Status.NO_BASELINE, None])
     def test_what_judged_nothing_touches_no_regression(

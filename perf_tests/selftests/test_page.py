@@ -354,7 +354,7 @@ class TestNothingKnown:
             section(root, "where-the-time-goes").text
         )
         assert "None of these cases has a baseline that can be read." in section(root, "baselines").text
-        assert "Nothing is known to have moved" in section(root, "what-moved").text
+        assert "No operator or kernel is known to have moved" in section(root, "what-moved").text
 
     def test_a_run_of_generate_alone_has_a_page(self, tmp_path: Path) -> None:
         root = parsed(page_of(run_folder(tmp_path, [three_cases()[2]])))

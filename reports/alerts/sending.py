@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from analytic import SpecError
+from analytic import SpecError, text
 from baselines.codec import FormatError
+from baselines.given import not_there
 from baselines.history.entry import Observation
 from baselines.history.errors import HistoryError
 from baselines.history.opening import open_history
 from baselines.history.place import chosen
+from baselines.judging import derive_run
 from baselines.names import require_name
 from baselines.run import RunFolder
 from baselines.store import Store
@@ -32,8 +34,14 @@ def alert(options: argparse.Namespace) -> int:
     info, records, verdicts = folder.info(), folder.records(), folder.verdicts()
     if why := folder.disowned:
         raise FormatError(f"{folder.path}: nobody is told of what is no session: {why}")
+    store = Store(options.perf_baselines)
+    if lost := not_there(derive_run(records, of=folder), verdicts, store):
+        raise FormatError(
+            f"{folder.path}: {text.counted(len(lost), 'case')}, such as {lost[0]}, were judged by baselines that "
+            f"are not in {store.root}: name their store with --perf-baselines"
+        )
     history = _history(options, sorted({(r.gpu, r.case.model) for r in records}))
-    stand = standings(folder, verdicts, Store(options.perf_baselines), history)
+    stand = standings(folder, verdicts, store, history)
     done = [
         channels.deliver(regression.key_of(now), partial(regression.decide, now, page=channels.page))
         for now in stand

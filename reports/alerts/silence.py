@@ -1,11 +1,11 @@
 """What to do about nights without a result, given the issue that is open. Pure."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analytic import text
 from baselines.markdown import table
+from baselines.verdict import Status
 from reports.alerts import wording
 from reports.alerts.action import Action, Issue, Kind
 from reports.alerts.ci_page import CiPage
@@ -35,10 +35,19 @@ def key_of(name: str) -> Key:
 
 
 def grouped(reasons: Sequence[str]) -> tuple[str, ...]:
-    """Each reason once, the commonest first, with the number of cases that give it."""
-    counted = Counter(reasons).most_common()
-    said = tuple(f"{why} ({text.counted(n, 'case')})" for why, n in counted[:_MOST_REASONS])
-    return (*said, f"and {len(counted) - _MOST_REASONS} more") if len(counted) > _MOST_REASONS else said
+    """By what they begin with, which is a status mostly: how many cases it is of, and one
+    reason for all; the commonest first."""
+    by_start: dict[str, list[str]] = {}
+    for why in reasons:
+        by_start.setdefault(why.partition(":")[0], []).append(why)
+    groups = sorted(by_start.values(), key=len, reverse=True)
+    said = [
+        f"{group[0]} ({text.counted(len(group), 'case')}{' like this' if len(set(group)) > 1 else ''})"
+        for group in groups[:_MOST_REASONS]
+    ]
+    if any(start == Status.NO_BASELINE for start in by_start):
+        said.append("make refresh stores baselines of what has none")
+    return (*said, f"and {len(groups) - _MOST_REASONS} more") if len(groups) > _MOST_REASONS else tuple(said)
 
 
 def decide(silent: Silent, issue: Issue | None, page: CiPage) -> Action:

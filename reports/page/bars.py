@@ -9,7 +9,7 @@ from reports.waterfall import Waterfall, waterfall
 
 # What a step of the wall is spent on, in order, with its words.
 KINDS = {
-    "bound": "bound by the datasheet",
+    "bound": "bound by the roofs",
     "ceilings": "what the machine falls short of it",
     "kernels": "what the kernels take beyond that",
     "host": "no kernel runs: the GPU waits for the host",

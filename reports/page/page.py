@@ -28,7 +28,8 @@ from reports.summary import Section, sections, title_of
 
 # What an empty section says on the page: nothing is left out in silence.
 _NOTHING = {
-    "What moved": "Nothing is known to have moved against the baselines.",
+    "What moved": "No operator or kernel is known to have moved against the baselines; what a step does more of "
+    "is told with its verdict.",
     "Not measured": "All that was planned was measured.",
     "Nights": "The history holds no other night that these cases can be compared with.",
     "generate()": "",
