@@ -43,6 +43,12 @@ def signed_percent(value: float) -> str:
     return f"{round(100 * value, 2) + 0.0:+.2f} %"
 
 
+def signed_range(low: float, high: float) -> str:
+    """Between which changes several lie; the change itself where they are one."""
+    ends = signed_percent(low), signed_percent(high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' %')} to {ends[1]}"
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """counted(1, "session") == "1 session"; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

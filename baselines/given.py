@@ -12,6 +12,7 @@ from baselines.derived import Derived
 from baselines.judging import against, measured_again
 from baselines.night import Change, Night, Stand
 from baselines.policy import POLICY, Policy
+from baselines.record import Record
 from baselines.run import RunFolder
 from baselines.store import Store
 from baselines.suite import alike, suite_of
@@ -60,25 +61,14 @@ class Given:
     @property
     def accepted_at(self) -> dt.datetime | None:
         """When the newest of its sessions started; None where none says so."""
-        found = []
-        for session in self.comparison.stored.baseline.sessions:
-            try:
-                started = dt.datetime.fromisoformat(session.started)
-            except ValueError:
-                continue
-            found.append(started if started.tzinfo else started.replace(tzinfo=dt.UTC))
-        return max(found, default=None)
+        return self.comparison.stored.baseline.newest_started
 
 
-def not_there(derived: Sequence[Derived], verdicts: Sequence[Verdict], store: Store) -> tuple[str, ...]:
+def not_there(records: Sequence[Record], verdicts: Sequence[Verdict], store: Store) -> tuple[str, ...]:
     """The cases whose verdict was given by a baseline, and of which the store has none: it
     is another store than theirs, most likely. Raises FormatError."""
     judged = {v.case for v in verdicts if v.baseline_digest is not None}
-    return tuple(
-        d.record.case.id
-        for d in derived
-        if d.record.case.id in judged and not os.path.lexists(store.path(d.record))
-    )
+    return tuple(r.case.id for r in records if r.case.id in judged and not os.path.lexists(store.path(r)))
 
 
 def comparisons(

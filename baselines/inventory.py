@@ -191,13 +191,5 @@ def _lacks(
 
 def _age_days(baseline: Baseline, now: dt.datetime) -> float | None:
     """A refresh from earlier runs is as old as these."""
-    started = [when for session in baseline.sessions if (when := _moment(session.started))]
-    return (now - max(started)) / dt.timedelta(days=1) if started else None
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        when = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+    newest = baseline.newest_started
+    return None if newest is None else (now - newest) / dt.timedelta(days=1)

@@ -22,11 +22,15 @@ _SPECIAL = re.compile(
 )
 
 
+def printable(text: str) -> str:
+    """`text` with what no terminal should be told replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def escape(text: str) -> str:
     """`text` on one line, with nothing left that Markdown would read as markup, or a
     terminal as a command: a reason may hold pipes, a path, an exception's message."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", plain)
+    return _SPECIAL.sub(lambda match: f"\\{match[0]}", printable(" ".join(text.split())))
 
 
 def code(text: str) -> str:

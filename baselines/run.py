@@ -169,20 +169,11 @@ class RunFolder:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """The verdicts given at the end of the run; none where it was not judged."""
-        given = self._given()
+        given = self.given()
         return given.verdicts if given else ()
 
-    def shift(self) -> Shift | None:
-        """What moved all cases together, by the verdicts that were given."""
-        given = self._given()
-        return given.shift if given else None
-
-    def policy_digest(self) -> str:
-        """Of the policy that the verdicts were given by; empty where it was not judged."""
-        given = self._given()
-        return given.policy_digest if given else ""
-
-    def _given(self) -> Verdicts | None:
+    def given(self) -> Verdicts | None:
+        """The verdicts with what was said of the run as a whole; None where it was not judged."""
         path = self.path / "verdicts.json"
         return codec.read(Verdicts, path) if os.path.lexists(path) else None
 

@@ -1,5 +1,6 @@
 """The store of baselines: one JSON file per case, its sessions inside."""
 
+import datetime as dt
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -106,6 +107,11 @@ class Baseline:
     @property
     def kind(self) -> Kind:
         return self.gpu, self.model, self.hard
+
+    @property
+    def newest_started(self) -> dt.datetime | None:
+        """When the newest session did; None where no session's start is a date."""
+        return max((when for s in self.sessions if (when := _moment(s.started))), default=None)
 
     @property
     def device_medians_s(self) -> tuple[float, ...]:
@@ -318,6 +324,14 @@ class Snapshot(Store):
         if path not in self._found:
             self._found[path] = super().find(case, gpu=gpu)
         return self._found[path]
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        when = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=dt.UTC)
 
 
 def digest(path: Path) -> str | None:

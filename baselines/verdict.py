@@ -84,6 +84,11 @@ class Verdict:
     sees_device: float | None = None
     sees_wall: float | None = None
 
+    @property
+    def fails(self) -> bool:
+        """Whether it fails a plain run."""
+        return self.outcome(strict=False) is Outcome.FAILS
+
     def outcome(self, *, strict: bool) -> Outcome:
         if self.damaged or self.for_all:
             return Outcome.FAILS

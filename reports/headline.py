@@ -7,7 +7,7 @@ from enum import StrEnum
 from analytic import text
 from baselines.markdown import code, escape
 from baselines.run import RunInfo
-from baselines.verdict import Outcome, Status, Verdict
+from baselines.verdict import FAILING, Status, Verdict
 from reports.standing import Problem, Standing
 
 # So many failing cases are told in the headline, and so many others named; the list of
@@ -39,7 +39,8 @@ MEANINGS = {
     Stand.PASSED: "judged, nothing found",
 }
 
-_STANDS = {
+STANDS = {
+    **dict.fromkeys(FAILING, Stand.FAILED),
     Status.INVALID: Stand.INVALID,
     Status.SUSPECT: Stand.NOT_JUDGED,
     Status.INCOMPARABLE: Stand.NOT_JUDGED,
@@ -83,11 +84,11 @@ def _stand(verdict: Verdict | None, *, unjudged: bool) -> Stand:
     """Without a verdict nobody judged it; nor does a warning that history had no part in."""
     if verdict is None:
         return Stand.NOT_JUDGED
-    if verdict.outcome(strict=False) is Outcome.FAILS:
+    if verdict.fails:
         return Stand.FAILED
     if verdict.status is Status.WARN and unjudged:
         return Stand.NOT_JUDGED
-    return _STANDS[verdict.status]
+    return STANDS[verdict.status]
 
 
 def sentence(found: Sequence[Tally], standings: Sequence[Standing]) -> str:

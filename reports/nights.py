@@ -1,7 +1,7 @@
 """A run's cases over the nights: what the history holds of each, its change points, and the anchor."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +12,9 @@ from baselines.derived import Derived
 from baselines.history.anchor import Anchor, anchor_of
 from baselines.history.entry import Observation
 from baselines.history.errors import HistoryError
-from baselines.history.opening import open_history
+from baselines.history.opening import observations_at
 from baselines.history.place import Place
-from baselines.history.series import Series, same_series, series_of
+from baselines.history.series import METRICS, Name, Series, name_of, series_of
 from baselines.history.together import Together, together
 from baselines.history.trend import ENOUGH_POINTS, LEAST_POINTS, MIN_EFFECT, Step, Trend, trend
 from baselines.markdown import code, escape, table
@@ -59,12 +59,13 @@ def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Sto
     before, note = _before(place, derived)
     known = {o.key for o in own}
     every = (*(o for o in before if o.key not in known and started and o.run_started <= started), *own)
-    mine = {o.case: o for o in own}
+    series = {metric: {one.name: one for one in series_of(every, metric)} for metric in METRICS}
     read = not note
     searched = find_spec("ruptures") is not None
     if not searched and not note:
         note = "change points need ruptures: pip install 'roofgate[history]'"
-    cases = tuple(_case(d, mine[d.record.case.id], every, store, searched=searched) for d in derived)
+    mine = {o.case: o for o in own}
+    cases = tuple(_case(d, mine[d.record.case.id], series, store, searched=searched) for d in derived)
     return Nights(cases=cases, observations=every, note=note, read=read)
 
 
@@ -73,22 +74,25 @@ def _before(place: Place, derived: Sequence[Derived]) -> tuple[tuple[Observation
         return (), "no history was asked"
     if not place.named and not Path(place.url.removeprefix("sqlite:///")).exists():
         return (), ""  # that of here, which this run's end begins
-    found: list[Observation] = []
+    kinds = dict.fromkeys((d.record.gpu, d.record.case.model) for d in derived)
     try:
-        with open_history(place, create=False) as history:
-            for gpu, model in dict.fromkeys((d.record.gpu, d.record.case.model) for d in derived):
-                found += history.observations(gpu=gpu, model=model)
+        return observations_at(place, kinds), ""
     except (HistoryError, SpecError) as error:
         return (), f"history: {error}"
-    return tuple(found), ""
 
 
 def _case(
-    derived: Derived, own: Observation, every: Sequence[Observation], store: Store, *, searched: bool
+    derived: Derived,
+    own: Observation,
+    known: Mapping[str, Mapping[Name, Series]],
+    store: Store,
+    *,
+    searched: bool,
 ) -> CaseNights:
-    """Without a search for change points the nights are told all the same."""
+    """`known` are all series, by metric and name. Without a search for change points the
+    nights are told all the same."""
     metric = "device_s" if own.device_s is not None else "wall_s"
-    (series,) = series_of((o for o in every if same_series(o, own)), metric)
+    series = known[metric][name_of(own)]
     try:
         anchor = anchor_of(store, derived.record, metric)
     except FormatError as error:  # told with the verdict
@@ -129,8 +133,7 @@ def followed(nights: Nights) -> tuple[CaseNights, ...]:
 
 
 def _moved(one: Together) -> str:
-    low, high = text.signed_percent(one.low), text.signed_percent(one.high)
-    by = low if low == high else f"{low.removesuffix(' %')} to {high}"
+    by = text.signed_range(one.low, one.high)
     cases = ", ".join(map(code, one.cases))
     return f"- {one.night}: {len(one.cases)} cases moved together, {by} ({escape(', '.join(one.commits))}): {cases}"
 

@@ -19,7 +19,7 @@ from reports import kernels, operators
 from reports.benchmark_json import device_benchmarks
 from reports.figures import figures_of
 from reports.page.page import page
-from reports.report import report_of
+from reports.report import Report, report_of
 from reports.summary import summarise
 from reports.table import NOT_JUDGED
 
@@ -46,7 +46,11 @@ def render(
     nothing, SpecError for a record that the model cannot bound, OSError where a file
     cannot be written.
     """
-    report = report_of(folder, verdicts, store or Store(DEFAULT_STORE), history=history)
+    return write_report(folder, report_of(folder, verdicts, store or Store(DEFAULT_STORE), history=history))
+
+
+def write_report(folder: RunFolder, report: Report) -> Path:
+    """As `render`, of a report that is there. Raises OSError where a file cannot be written."""
     if report.nights.read:
         write_since(folder.path, {p.case: p.since for s in report.standings for p in s.problems if p.since})
     figures = figures_of(report)
@@ -54,14 +58,14 @@ def render(
     pictures = {name: figure for name, figure in drawn.items() if figure is not None}
     for name, figure in pictures.items():
         _save(figure, folder.path / name)
-    _save_table(frame(report.derived, verdicts), folder.path / CSV)
+    _save_table(frame(report.derived, report.verdicts), folder.path / CSV)
     for rows, name in (
         (operators.frame(report.derived, report.ceilings), OPERATORS_CSV),
         (kernels.frame(report.derived), KERNELS_CSV),
     ):
         if not rows.empty:
             _save_table(rows, folder.path / name)
-    if (tracked := device_benchmarks(report.info, report.derived, verdicts)) is not None:
+    if (tracked := device_benchmarks(report.info, report.derived, report.verdicts)) is not None:
         write_text(tracked, folder.path / BENCHMARKS)
     write_text(summarise(report, images=tuple(pictures)), folder.path / SUMMARY)
     write_text(page(report, figures), folder.path / PAGE)

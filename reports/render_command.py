@@ -1,19 +1,15 @@
 """python -m reports render and text: a stored run drawn anew, or its report on the terminal."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from baselines.commands import Subparsers
-from baselines.commands.options import add_history, add_store
-from baselines.given import not_there
-from baselines.history.place import chosen
-from baselines.judging import derive_run
+from baselines.commands.options import add_history, add_store, place_if_any
 from baselines.run import RunFolder
 from baselines.store import Store
-from reports.render import render
-from reports.report import report_of
+from reports.render import write_report
+from reports.report import Report, report_of
 from reports.summary import summarise
 
 
@@ -33,25 +29,21 @@ def add(commands: Subparsers) -> None:
 
 def _render(options: argparse.Namespace) -> None:
     folder = RunFolder(options.folder)
-    store = Store(options.perf_baselines)
-    place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
-    _warn(folder, store)
-    print(render(folder, folder.verdicts(), store, history=place))
-
-
-def _warn(folder: RunFolder, store: Store) -> None:
-    lost = not_there(derive_run(folder.records(), of=folder), folder.verdicts(), store)
-    if lost:
-        print(
-            f"note: {len(lost)} cases were judged by baselines that are not in {store.root}: "
-            "name their store with --perf-baselines",
-            file=sys.stderr,
-        )
+    print(write_report(folder, _report(folder, options)))
 
 
 def _text(options: argparse.Namespace) -> None:
-    folder = RunFolder(options.folder)
+    print(summarise(_report(RunFolder(options.folder), options), images=()), end="")
+
+
+def _report(folder: RunFolder, options: argparse.Namespace) -> Report:
+    """Says where the store is another than the verdicts'."""
     store = Store(options.perf_baselines)
-    place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
-    _warn(folder, store)
-    print(summarise(report_of(folder, folder.verdicts(), store, history=place), images=()), end="")
+    report = report_of(folder, folder.verdicts(), store, history=place_if_any(options))
+    if report.not_there:
+        print(
+            f"note: {len(report.not_there)} cases were judged by baselines that are not in {store.root}: "
+            "name their store with --perf-baselines",
+            file=sys.stderr,
+        )
+    return report

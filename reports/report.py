@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from analytic import Ceilings, Phase
 from baselines.codec import FormatError, one_line
 from baselines.derived import Derived
-from baselines.given import comparisons
+from baselines.given import not_there
 from baselines.history.entry import observations_of
 from baselines.history.place import NO_HISTORY, Place
-from baselines.history.since import read_since
 from baselines.inventory import Held, inventory
 from baselines.judging import derive_run
 from baselines.pinned import suites
@@ -23,13 +22,14 @@ from reports.headline import Tally, tallies
 from reports.moved import Explained, explanations
 from reports.nights import Nights, nights_of
 from reports.scaling import LengthSeries, length_series
-from reports.standing import Night, Standing, standings_of
+from reports.standing import Standing, read_run, standings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A run with at least one measured case. `moved` is what changed against the baselines,
-    `held` the baselines of its cases, `nights` what the history says of them."""
+    `held` the baselines of its cases, `nights` what the history says of them; `not_there` are
+    cases that were judged by baselines of another store."""
 
     info: RunInfo
     derived: tuple[Derived, ...]
@@ -44,6 +44,7 @@ class Report:
     lengths: tuple[LengthSeries, ...]
     held: tuple[Held, ...]
     nights: Nights
+    not_there: tuple[str, ...]
 
 
 def report_of(
@@ -59,23 +60,15 @@ def report_of(
         )
     derived, stored = derive_run(records, of=folder), Snapshot(store.root)
     nights = nights_of(observations_of(info, records, verdicts), derived, stored, history)
-    night = Night(
-        info=info,
-        derived=derived,
-        verdicts=verdicts,
-        compared=comparisons(folder, derived, verdicts, stored),
-        observations=nights.observations,
-        since=read_since(folder.path),
-        shift=folder.shift(),
-    )
-    stand = standings_of(night)
+    run = read_run(folder, info, derived, verdicts, stored, observations=nights.observations)
+    stand = standings_of(run)
     batches = batch_series(derived)
     advices = (advise(derived, phase, batches) for phase in (Phase.DECODE, Phase.PREFILL))
     return Report(
         info=info,
         derived=derived,
         verdicts=tuple(verdicts),
-        policy_digest=folder.policy_digest(),
+        policy_digest=run.given.policy_digest if run.given else "",
         ceilings=run_ceilings(records),
         tallies=tallies(info, [r.case.id for r in records], verdicts, stand),
         standings=stand,
@@ -85,6 +78,7 @@ def report_of(
         lengths=length_series(derived),
         held=_held(derived, stored),
         nights=nights,
+        not_there=not_there(records, verdicts, store),
     )
 
 

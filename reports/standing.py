@@ -10,13 +10,12 @@ from analytic import text
 from baselines.attribution import Moved, explain_against, signed
 from baselines.derived import Derived
 from baselines.given import DEVICE, Given, comparisons
-from baselines.history.entry import Observation, key_of, observations_of
-from baselines.history.series import same_series
+from baselines.history.entry import Observation, key_of
+from baselines.history.series import name_of
 from baselines.history.since import Since, failing_since, read_since
-from baselines.judging import derive_run
-from baselines.run import Planned, RunFolder, RunInfo
+from baselines.run import Planned, RunFolder, RunInfo, Verdicts
 from baselines.store import Store
-from baselines.verdict import SETTLED, Outcome, Shift, Status, Verdict
+from baselines.verdict import SETTLED, Shift, Status, Verdict
 
 # So many operators are named as those that a case is slower by.
 _OPERATORS = 3
@@ -88,11 +87,10 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """A run that was read: its measured cases and what history makes of them. `compared`
-    are the comparisons that the verdicts were given by, `observations` those of other runs
-    too; `since` is what the run's folder has kept of them, and `shift` what moved all cases
-    together."""
+class ReadRun:
+    """A run's measured cases and what history makes of them. `compared` are the comparisons
+    that the verdicts were given by; `since` is what the run's folder has kept of the
+    observations, and `given` what it has kept of the judgement."""
 
     info: RunInfo
     derived: Sequence[Derived]
@@ -100,39 +98,41 @@ class Night:
     compared: Mapping[str, Given]
     observations: Sequence[Observation]
     since: Mapping[str, Since]
-    shift: Shift | None
+    given: Verdicts | None
 
 
-def standings(
-    folder: RunFolder, verdicts: Sequence[Verdict], store: Store, history: Sequence[Observation] = ()
-) -> tuple[Standing, ...]:
-    """One of each GPU and model that the run measured; none of a run that measured nothing.
-    `history` are observations of other runs too, of which those before this one count.
-    Raises FormatError and SpecError."""
-    info, records = folder.info(), folder.records()
-    derived = derive_run(records, of=folder)
-    night = Night(
+def read_run(
+    folder: RunFolder,
+    info: RunInfo,
+    derived: Sequence[Derived],
+    verdicts: Sequence[Verdict],
+    store: Store,
+    *,
+    observations: Sequence[Observation],
+) -> ReadRun:
+    """`observations` are the run's own, and of other runs too, of which those before this one
+    count. Raises FormatError and SpecError."""
+    return ReadRun(
         info=info,
         derived=derived,
         verdicts=verdicts,
         compared=comparisons(folder, derived, verdicts, store),
-        observations=(*history, *observations_of(info, records, verdicts)),
+        observations=observations,
         since=read_since(folder.path),
-        shift=folder.shift(),
+        given=folder.given(),
     )
-    return standings_of(night)
 
 
-def standings_of(night: Night) -> tuple[Standing, ...]:
-    """As `standings`, of a run that was read already."""
-    info = night.info
-    given = {v.case: v for v in night.verdicts}
-    measured = {d.record.case.id for d in night.derived}
+def standings_of(run: ReadRun) -> tuple[Standing, ...]:
+    """One of each GPU and model that the run measured; none of a run that measured nothing."""
+    info = run.info
+    given = {v.case: v for v in run.verdicts}
+    measured = {d.record.case.id for d in run.derived}
     unrun = [p for p in info.planned if p.case.id not in measured]
     together: dict[tuple[str, str], list[_Case]] = {}
-    for d in night.derived:
+    for d in run.derived:
         case_id = d.record.case.id
-        case = _Case(derived=d, verdict=given.get(case_id), given=night.compared.get(case_id))
+        case = _Case(derived=d, verdict=given.get(case_id), given=run.compared.get(case_id))
         together.setdefault((d.record.gpu, d.record.case.model), []).append(case)
     return tuple(
         Standing(
@@ -143,7 +143,7 @@ def standings_of(night: Night) -> tuple[Standing, ...]:
             started=info.started,
             commit=info.commit,
             problems=tuple(
-                case.problem(v, _since(night, case), night.shift)
+                case.problem(v, _since(run, case), run.given.shift if run.given else None)
                 for case in members
                 if case.fails and (v := case.verdict)
             ),
@@ -169,7 +169,7 @@ class _Case:
 
     @property
     def fails(self) -> bool:
-        return self.verdict is not None and self.verdict.outcome(strict=False) is Outcome.FAILS
+        return self.verdict is not None and self.verdict.fails
 
     @property
     def settled(self) -> bool:
@@ -218,19 +218,19 @@ def _slower(moved: Sequence[Moved]) -> Iterator[str]:
         yield f"{one.name} {signed(one.change_s)}{ops}"
 
 
-def _since(night: Night, case: _Case) -> Since | None:
+def _since(run: ReadRun, case: _Case) -> Since | None:
     """Of a case that fails: by the runs since its baseline was accepted; where these know of
     none that passed, by what was kept when they did; else since the baseline."""
     record, given = case.derived.record, case.given
     key = key_of(record)
-    seen = next(o for o in night.observations if o.key == key)
+    seen = next(o for o in run.observations if o.key == key)
     # Under a name where its tree is no commit's: it is this very run that is asked about.
     own = replace(seen, status=Status.REGRESSED.value, commit=record.tree, dirty=False)
     accepted = given.accepted_at if given else None
     before = [
         o
-        for o in night.observations
-        if same_series(o, own)
+        for o in run.observations
+        if name_of(o) == name_of(own)
         and o.key != key
         and o.run_started <= own.run_started
         and (accepted is None or o.run_started >= accepted)
@@ -238,7 +238,7 @@ def _since(night: Night, case: _Case) -> Since | None:
     found = failing_since([*before, own])
     if found is None or found.good is not None:
         return found
-    kept = night.since.get(case.id)
+    kept = run.since.get(case.id)
     if kept is not None and kept.night <= found.night:
         return kept
     slower = given is not None and (given.slower or given.grown)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analytic import Ceilings, Phase, text
 from baselines.commands.show_table import section
 from baselines.derived import CPU, Derived
-from baselines.markdown import code, escape
+from baselines.markdown import code, escape, printable
 from baselines.run import RunInfo
 from baselines.verdict import Verdict
 from reports.advice import Advice, BatchStep, batch_table, gpu_table, host_limits, recommendations
@@ -44,8 +44,7 @@ def summarise(report: Report, *, images: Sequence[str]) -> str:
 
 def title_of(report: Report) -> str:
     models = ", ".join(dict.fromkeys(d.record.model.name for d in report.derived))
-    said = f"{models} on {report.derived[0].record.hard.device}"
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in said)
+    return printable(f"{models} on {report.derived[0].record.hard.device}")
 
 
 def sections(report: Report) -> tuple[Section, ...]:

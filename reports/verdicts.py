@@ -118,5 +118,4 @@ def _own(verdict: Verdict, reason: str, repeated: Mapping[_Words, _Repeated]) ->
 
 
 def _status(verdict: Verdict) -> str:
-    fails = verdict.outcome(strict=False) is Outcome.FAILS
-    return f"**{verdict.status.value}**" if fails else verdict.status.value
+    return f"**{verdict.status.value}**" if verdict.fails else verdict.status.value

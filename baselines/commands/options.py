@@ -26,9 +26,14 @@ def add_history(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def place_if_any(options: argparse.Namespace) -> Place:
+    """Without a URL where none is asked for."""
+    return chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
+
+
 def place_of(options: argparse.Namespace) -> Place:
     """Raises FormatError for none: these commands are about a history."""
-    place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
+    place = place_if_any(options)
     if place.url is None:
         raise FormatError(f"{place.origin} is none; a database URL is needed")
     return place

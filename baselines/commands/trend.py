@@ -144,8 +144,7 @@ def _found_json(found: Found) -> dict[str, Any]:
 
 
 def _moved(one: Together) -> str:
-    low, high = text.signed_percent(one.low), text.signed_percent(one.high)
-    by = low if low == high else f"{low.removesuffix(' %')} to {high}"
+    by = text.signed_range(one.low, one.high)
     return (
         f"{one.night}: {len(one.cases)} cases of {one.model} on {one.gpu} moved together, {by} "
         f"(commits {', '.join(one.commits)}): {', '.join(one.cases)}"

@@ -1,6 +1,7 @@
 """The way to a history's database. SQLAlchemy is imported here when it is first needed,
 so that what keeps no history pays nothing for it and works where it is not installed."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from baselines.history.errors import HistoryError
@@ -8,6 +9,7 @@ from baselines.history.place import Place
 
 if TYPE_CHECKING:
     from baselines.history.database import History
+    from baselines.history.entry import Observation
 
 LACKING = "SQLAlchemy is not installed (pip install sqlalchemy)"
 
@@ -37,6 +39,12 @@ def open_history(place: Place, *, create: bool) -> "History":
             raise LackingError(LACKING) from error
         raise
     return open_url(place, create=create)
+
+
+def observations_at(place: Place, kinds: Iterable[tuple[str, str]]) -> tuple["Observation", ...]:
+    """Those of each GPU and model. Raises as open_history."""
+    with open_history(place, create=False) as history:
+        return tuple(o for gpu, model in kinds for o in history.observations(gpu=gpu, model=model))
 
 
 def _is_sqlalchemy(error: ModuleNotFoundError) -> bool:

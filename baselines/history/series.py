@@ -15,6 +15,9 @@ from baselines.history.entry import Observation
 from baselines.record import SoftKey
 from baselines.verdict import Status
 
+#: Of a series: GPU, model, case, hard key.
+Name = tuple[str, str, str, str]
+
 METRICS = ("device_s", "wall_s")
 
 # Broken measurements: the GPU's state spoilt them, or physics refutes them.
@@ -46,6 +49,10 @@ class Series:
     left_out: Mapping[str, int]
 
     @property
+    def name(self) -> Name:
+        return self.gpu, self.model, self.case, self.hard
+
+    @property
     def nights(self) -> int:
         return len({point.night for point in self.points})
 
@@ -70,17 +77,14 @@ def unusable(observation: Observation, metric: str) -> str | None:
 
 def series_of(observations: Iterable[Observation], metric: str) -> tuple[Series, ...]:
     """Every series of a metric (one of METRICS), in the order of their names."""
-    found: dict[tuple[str, str, str, str], list[Observation]] = {}
+    found: dict[Name, list[Observation]] = {}
     for one in observations:
-        found.setdefault(_name(one), []).append(one)
+        found.setdefault(name_of(one), []).append(one)
     return tuple(_series(found[key], metric) for key in sorted(found))
 
 
-def same_series(one: Observation, other: Observation) -> bool:
-    return _name(one) == _name(other)
-
-
-def _name(observation: Observation) -> tuple[str, str, str, str]:
+def name_of(observation: Observation) -> Name:
+    """What observations of one series have in common."""
     return observation.gpu, observation.model, observation.case, observation.hard
 
 

@@ -11,7 +11,7 @@ from baselines.comparison import EXPLAINING
 from baselines.record import HardKey, Record
 from baselines.refresh.errors import RefreshError
 from baselines.run import RunFolder, given_twice
-from baselines.verdict import Outcome, Status
+from baselines.verdict import Status
 
 #: The records of each case, one per session.
 ByCase = Mapping[str, Sequence[Record]]
@@ -79,7 +79,7 @@ def unfit(runs: Sequence[RunFolder], by_case: ByCase, *, allow_dirty: bool) -> l
 def _unproved(run: RunFolder, by_case: ByCase) -> list[str]:
     """What the gate has not said of a run, or has said against it."""
     verdicts = run.verdicts()
-    failing = sorted(f"{v.case} {v.status}" for v in verdicts if v.outcome(strict=False) is Outcome.FAILS)
+    failing = sorted(f"{v.case} {v.status}" for v in verdicts if v.fails)
     found = [f"{run.path}: failing verdicts: {', '.join(failing)}"] if failing else []
     if unjudged := sorted(set(by_case) - {v.case for v in verdicts}):
         found.append(

@@ -28,7 +28,7 @@ from baselines.refresh.measuring import measure_sessions
 from baselines.refresh.storing import store_sessions
 from baselines.run import RunFolder
 from baselines.store import Store
-from baselines.verdict import Outcome, Status, Verdict
+from baselines.verdict import Status, Verdict
 from perf_tests.proof.inject import injected
 from perf_tests.proof.sessions import FOUR_CASES, run_pytest
 from perf_tests.proof.work import find_slowdown
@@ -57,10 +57,7 @@ class Gated:
     @property
     def alarms(self) -> int:
         """Cases that failed for being slower."""
-        return sum(
-            v.status in (Status.REGRESSED, Status.SHIFTED) and v.outcome(strict=False) is Outcome.FAILS
-            for v in self.verdicts
-        )
+        return sum(v.status in (Status.REGRESSED, Status.SHIFTED) and v.fails for v in self.verdicts)
 
     @property
     def as_expected(self) -> bool:

@@ -11,15 +11,15 @@ from analytic import Promise
 from baselines.codec import FormatError
 from baselines.history.entry import Observation, observations_of
 from baselines.history.since import Since, failing_since, read_since, write_since
-from baselines.judging import judge_folder
+from baselines.judging import derive_run, judge_folder
 from baselines.record import Counts, Record
 from baselines.run import RunFolder, Verdicts
 from baselines.store import Store
-from baselines.verdict import Status
+from baselines.verdict import Status, Verdict
 from perf_tests.selftests.pages import judged, said
 from perf_tests.selftests.records import DECODE, kernel, record, run_folder, run_info, soft_key
 from perf_tests.selftests.refreshes import PREFILL, five, refresh
-from reports.standing import Problem, Standing, standings
+from reports.standing import Problem, Standing, read_run, standings_of
 
 # After the sessions of the baseline, which are of 2026-11-22.
 FIRST = dt.datetime(2026, 12, 1, 2, tzinfo=dt.UTC)
@@ -119,6 +119,17 @@ def run_of(path: Path, store: Store, *records: Record, not_run: dict[str, str] |
         Verdicts(policy_digest=found.policy_digest, verdicts=found.verdicts, shift=found.shift)
     )
     return folder
+
+
+def standings(
+    folder: RunFolder, verdicts: Sequence[Verdict], store: Store, history: Sequence[Observation] = ()
+) -> tuple[Standing, ...]:
+    """Of a run's folder, beside observations of other runs."""
+    info, records = folder.info(), folder.records()
+    observations = (*history, *observations_of(info, records, verdicts))
+    return standings_of(
+        read_run(folder, info, derive_run(records), verdicts, store, observations=observations)
+    )
 
 
 def stand(folder: RunFolder, store: Store, history: Sequence[Observation] = ()) -> Standing:

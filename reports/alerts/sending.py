@@ -7,25 +7,24 @@ import os
 import sys
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 from analytic import SpecError, text
 from baselines.codec import FormatError
+from baselines.commands.options import place_if_any
 from baselines.given import not_there
-from baselines.history.entry import Observation
+from baselines.history.entry import Observation, observations_of
 from baselines.history.errors import HistoryError
-from baselines.history.opening import open_history
-from baselines.history.place import chosen
+from baselines.history.opening import observations_at
 from baselines.judging import derive_run
 from baselines.names import require_name
-from baselines.run import RunFolder
+from baselines.run import RunFolder, RunInfo
 from baselines.store import Store
 from reports.alerts import regression, silence
 from reports.alerts.channels import TOKEN, Channels, channels_of
 from reports.alerts.failure import ChannelError
 from reports.alerts.limits import Limits
 from reports.alerts.silence import MISSING, UNMEASURED, Silent, grouped
-from reports.standing import Standing, standings
+from reports.standing import Standing, read_run, standings_of
 
 
 def alert(options: argparse.Namespace) -> int:
@@ -35,18 +34,20 @@ def alert(options: argparse.Namespace) -> int:
     if why := folder.disowned:
         raise FormatError(f"{folder.path}: nobody is told of what is no session: {why}")
     store = Store(options.perf_baselines)
-    if lost := not_there(derive_run(records, of=folder), verdicts, store):
+    if lost := not_there(records, verdicts, store):
         raise FormatError(
             f"{folder.path}: {text.counted(len(lost), 'case')}, such as {lost[0]}, were judged by baselines that "
             f"are not in {store.root}: name their store with --perf-baselines"
         )
     history = _history(options, sorted({(r.gpu, r.case.model) for r in records}))
-    stand = standings(folder, verdicts, store, history)
+    observations = (*history, *observations_of(info, records, verdicts))
+    derived = derive_run(records, of=folder)
+    stand = standings_of(read_run(folder, info, derived, verdicts, store, observations=observations))
     done = [
         channels.deliver(regression.key_of(now), partial(regression.decide, now, page=channels.page))
         for now in stand
     ]
-    if reasons := _unjudged(stand) or _unmeasured(folder, stand):
+    if reasons := _unjudged(stand) or _unmeasured(info, stand):
         silent = Silent(
             name=options.name, what=UNMEASURED, reasons=reasons, at=info.started, after=info.started
         )
@@ -106,22 +107,21 @@ def _unjudged(stand: Iterable[Standing]) -> tuple[str, ...]:
     )
 
 
-def _unmeasured(folder: RunFolder, stand: Iterable[Standing]) -> tuple[str, ...]:
+def _unmeasured(info: RunInfo, stand: Iterable[Standing]) -> tuple[str, ...]:
     """Why a run has no records at all."""
     if stand:
         return ()
-    reasons = [p.not_run or "not finished" for p in folder.info().planned]
+    reasons = [p.not_run or "not finished" for p in info.planned]
     return grouped(reasons) or ("no case was planned",)
 
 
 def _history(options: argparse.Namespace, wanted: Iterable[tuple[str, str]]) -> list[Observation]:
     """What is known of the runs before; without it an alert goes out all the same."""
-    place = chosen(options.perf_history, root=Path.cwd(), environment=os.environ)
+    place = place_if_any(options)
     if place.url is None:
         return []
     try:
-        with open_history(place, create=False) as history:
-            return [o for gpu, model in wanted for o in history.observations(gpu=gpu, model=model)]
+        return list(observations_at(place, wanted))
     except (HistoryError, SpecError) as error:
         # A run that keeps no history has none at the place that nobody named.
         if place.named:

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from baselines.verdict import Status
-from reports.headline import Stand
+from reports.headline import STANDS, Stand
 from reports.table import NOT_JUDGED
 
 # A cell that holds nothing but a status: its words stay, and it is marked as one.
@@ -34,16 +34,8 @@ def html(markdown: str, *, name: str) -> Markup:
 
 
 def _marked(cell: re.Match[str]) -> str:
-    return f'<td><span class="status {stand_class(_STANDS.get(str(cell[1]), Stand.NOT_JUDGED))}">{cell[1]}</span></td>'
-
-
-_STANDS: dict[str, Stand] = {
-    **dict.fromkeys((Status.PASS, Status.IMPROVED), Stand.PASSED),
-    **dict.fromkeys((Status.WARN, Status.SHIFTED), Stand.SHOWN),
-    **dict.fromkeys((Status.REGRESSED, Status.BELOW_BAND, Status.IMPOSSIBLE), Stand.FAILED),
-    Status.INVALID: Stand.INVALID,
-    Status.NOT_MEASURED: Stand.NOT_MEASURED,
-}
+    stand = STANDS[Status(cell[1])] if cell[1] != NOT_JUDGED else Stand.NOT_JUDGED
+    return f'<td><span class="status {stand_class(stand)}">{cell[1]}</span></td>'
 
 
 def stand_class(stand: Stand) -> str:
