@@ -7,6 +7,7 @@ every step, no norms, rotary embedding, softmax or activation functions.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from analytic.case import Case
 from analytic.cost import Cost, Operator, by_name
@@ -40,6 +41,7 @@ def pass_cost(
     return cost_of(model, shape, precision, causal=causal, absorbed=absorbed)
 
 
+@lru_cache(maxsize=4096)  # asked for again by whoever looks at a case: bound, estimate, regime, advice
 def cost_of(
     model: ModelSpec, shape: Pass, precision: Precision, *, causal: bool = False, absorbed: bool = False
 ) -> Cost:

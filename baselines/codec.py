@@ -11,7 +11,7 @@ import math
 import types
 import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -55,80 +55,163 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], data: Any, *, where: str = "") -> T:
     """`data` as a `kind`. Raises FormatError that names the place."""
-    hints = _hints(typing.cast("typing.Hashable", kind))
-    if not isinstance(data, dict):
-        raise FormatError(f"{where or kind.__name__}: an object is needed, not {_shown(data)}")
-    for name in data:
-        if name not in hints:
-            raise FormatError(f"{where}.{_key(name)}: no such field in {kind.__name__}")
-    for name in hints:
-        if name not in data:
-            raise FormatError(f"{where}.{name}: missing")
-    values = {name: _value(hint, data[name], f"{where}.{name}") for name, hint in hints.items()}
     try:
-        return kind(**values)
-    except SpecError as error:
-        raise FormatError(f"{where}: {error}") from error
+        value: T = _reader(typing.cast("typing.Hashable", kind))(data)
+    except _MisfitError as misfit:
+        place = f"{where}{misfit.place}" or kind.__name__
+        raise FormatError(f"{place}: {misfit}") from misfit.__cause__
+    return value
+
+
+class _MisfitError(Exception):
+    """Data that does not fit. Its `place` is named from the inside outwards, on the way up:
+    a run holds hundreds of thousands of values, and hardly ever one whose place is asked for."""
+
+    def __init__(self, why: str, *, place: str = "") -> None:
+        super().__init__(why)
+        self.place = place
+
+    def within(self, outer: str) -> "_MisfitError":
+        self.place = f"{outer}{self.place}"
+        return self
+
+
+_Reader = Callable[[Any], Any]
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    """The type of each field: found once, for a run holds thousands of kernels."""
-    hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind)}
-
-
-def _value(hint: Any, data: Any, where: str) -> Any:
+def _reader(hint: Any) -> _Reader:
+    """What reads a value of that type: found once for each type. It raises _MisfitError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        if data is None:
-            if type(None) in arguments:
-                return None
-            raise FormatError(f"{where}: null is not allowed")
         (inner,) = (a for a in arguments if a is not type(None))
-        return _value(inner, data, where)
+        return _optional(_reader(inner)) if type(None) in arguments else _reader(inner)
     if origin is tuple:
-        if not isinstance(data, list):
-            raise FormatError(f"{where}: a list is needed, not {_shown(data)}")
-        return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+        return _tuple(_reader(arguments[0]))
     if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(data, dict):
-            raise FormatError(f"{where}: an object is needed, not {_shown(data)}")
-        places = {key: f"{where}.{_key(key)}" for key in data}
-        return {
-            _scalar(arguments[0], key, places[key]): _value(arguments[1], item, places[key])
-            for key, item in data.items()
-        }
+        return _mapping(*map(_reader, arguments))
     if is_dataclass(hint):
-        return from_json(typing.cast("type", hint), data, where=where)
-    return _scalar(hint, data, where)
-
-
-def _scalar(hint: Any, data: Any, where: str) -> Any:
+        return _object(typing.cast("type", hint))
     if issubclass(hint, Enum):
+        return _enum(hint)
+    return {float: _float, int: _int, str: _str}.get(hint) or _exactly(hint)
+
+
+def _object(kind: type) -> _Reader:
+    hints = typing.get_type_hints(kind)
+    readers = {f.name: _reader(hints[f.name]) for f in fields(kind)}
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise _MisfitError(f"an object is needed, not {_shown(data)}")
+        if data.keys() != readers.keys():
+            raise _misnamed(kind, data, readers)
+        values = {}
+        for name, reader in readers.items():
+            try:
+                values[name] = reader(data[name])
+            except _MisfitError as misfit:
+                raise misfit.within(f".{name}") from misfit.__cause__
         try:
-            return hint(data)
+            return kind(**values)
+        except SpecError as error:
+            raise _MisfitError(str(error)) from error
+
+    return read
+
+
+def _misnamed(kind: type, data: Json, names: Iterable[str]) -> _MisfitError:
+    for name in data:
+        if name not in names:
+            return _MisfitError(f"no such field in {kind.__name__}", place=f".{_key(name)}")
+    return _MisfitError("missing", place=f".{next(name for name in names if name not in data)}")
+
+
+def _optional(inner: _Reader) -> _Reader:
+    return lambda data: None if data is None else inner(data)
+
+
+def _tuple(inner: _Reader) -> _Reader:
+    def read(data: Any) -> Any:
+        if not isinstance(data, list):
+            raise _MisfitError(f"a list is needed, not {_shown(data)}")
+        values = []
+        for item in data:
+            try:
+                values.append(inner(item))
+            except _MisfitError as misfit:
+                raise misfit.within(f"[{len(values)}]") from misfit.__cause__
+        return tuple(values)
+
+    return read
+
+
+def _mapping(of_key: _Reader, of_item: _Reader) -> _Reader:
+    def read(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise _MisfitError(f"an object is needed, not {_shown(data)}")
+        values = {}
+        for key, item in data.items():
+            try:
+                values[of_key(key)] = of_item(item)
+            except _MisfitError as misfit:
+                raise misfit.within(f".{_key(key)}") from misfit.__cause__
+        return values
+
+    return read
+
+
+def _enum(kind: type[Enum]) -> _Reader:
+    def read(data: Any) -> Any:
+        try:
+            return kind(data)
         except ValueError:
-            raise FormatError(f"{where}: {_shown(data)} is none of {[e.value for e in hint]}") from None
-    if hint is float and isinstance(data, int | float) and not isinstance(data, bool):
-        try:
-            number = float(data)
-        except OverflowError:  # JSON's integers have no end
-            number = math.inf
-        if not math.isfinite(number):
-            raise FormatError(f"{where}: {_shown(data)} is not a finite number")
-        return number
-    if type(data) is not hint:
-        raise FormatError(f"{where}: {hint.__name__} is needed, not {_shown(data)}")
-    if hint is int and abs(data) > MOST_INTEGER:
-        raise FormatError(f"{where}: an integer of 64 bits is needed, not {_shown(data)}")
-    if hint is str and not _is_text(data):
-        raise FormatError(f"{where}: {_shown(data)} holds half a surrogate pair; whole characters are needed")
+            raise _MisfitError(f"{_shown(data)} is none of {[e.value for e in kind]}") from None
+
+    return read
+
+
+def _float(data: Any) -> float:
+    if not isinstance(data, int | float) or isinstance(data, bool):
+        raise _MisfitError(f"float is needed, not {_shown(data)}")
+    try:
+        number = float(data)
+    except OverflowError:  # JSON's integers have no end
+        number = math.inf
+    if not math.isfinite(number):
+        raise _MisfitError(f"{_shown(data)} is not a finite number")
+    return number
+
+
+def _int(data: Any) -> int:
+    if type(data) is not int:
+        raise _MisfitError(f"int is needed, not {_shown(data)}")
+    if abs(data) > MOST_INTEGER:
+        raise _MisfitError(f"an integer of 64 bits is needed, not {_shown(data)}")
     return data
+
+
+def _str(data: Any) -> str:
+    if type(data) is not str:
+        raise _MisfitError(f"str is needed, not {_shown(data)}")
+    if not _is_text(data):
+        raise _MisfitError(f"{_shown(data)} holds half a surrogate pair; whole characters are needed")
+    return data
+
+
+def _exactly(kind: type) -> _Reader:
+    def read(data: Any) -> Any:
+        if type(data) is not kind:
+            raise _MisfitError(f"{kind.__name__} is needed, not {_shown(data)}")
+        return data
+
+    return read
 
 
 def _is_text(data: str) -> bool:
     """Not where an escape in JSON names what is no character."""
+    if data.isascii():
+        return True
     try:
         data.encode()
     except UnicodeEncodeError:

@@ -6,6 +6,7 @@ name and a few numbers say which kernel it is.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 # A longer name is cut, and carries a digest of the whole.
 LONGEST = 80
@@ -22,6 +23,7 @@ _NOISE = (
 _GENERIC = ("kernel", "Kernel", "device_kernel", "type")
 
 
+@lru_cache(maxsize=4096)  # a lane's cases run much the same kernels
 def short_name(name: str) -> str:
     """The distinguishing part of a kernel's name: its own name, the functor and numbers
     of its template, and the numbers of lambdas, which stand for dtypes. Without

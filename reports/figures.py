@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from reports import breakdown, operators, roofline
+from reports.layout import settled
 from reports.report import Report
 
 
@@ -21,15 +22,7 @@ def figures_of(report: Report) -> Figures:
     derived, ceilings = report.derived, report.ceilings
     by_operator = operators.draw(derived, ceilings)
     return Figures(
-        roofline=_settled(roofline.draw(derived, ceilings)),
-        breakdown=_settled(breakdown.draw(derived, ceilings)),
-        operators=None if by_operator is None else _settled(by_operator),
+        roofline=roofline.draw(derived, ceilings),
+        breakdown=settled(breakdown.draw(derived, ceilings)),
+        operators=None if by_operator is None else settled(by_operator),
     )
-
-
-def _settled(figure: Figure) -> Figure:
-    """With its layout found once, and not again each time that it is stored."""
-    if figure.get_constrained_layout():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-    return figure

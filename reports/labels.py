@@ -174,9 +174,12 @@ def _free(
 ) -> tuple[tuple[float, float], Box]:
     """The first place at which a text covers nothing, and its box there; without any the
     one at which it covers least."""
+    boxes = [_box(anchor, size, place, scale=scale) for place in _PLACES]
+    reach = _around(boxes)
+    near = [other for other in taken if _common(reach, other)]
     best, least = _PLACES[0], math.inf
-    for place in _PLACES:
-        covered = _covered(_box(anchor, size, place, scale=scale), taken, frame)
+    for place, box in zip(_PLACES, boxes, strict=True):
+        covered = _covered(box, near, frame)
         if covered < least:
             best, least = place, covered
         if not covered:
@@ -188,6 +191,12 @@ def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:
     """Pixels² of `box` that cover something or leave the frame."""
     outside = _common(box, box) - _common(box, frame)
     return 4 * outside + sum(_common(box, other) for other in taken)
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """The least box that holds them all."""
+    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
+    return min(lefts), min(bottoms), max(rights), max(tops)
 
 
 def _common(one: Box, other: Box) -> float:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from analytic import Case, Ceilings, Phase, text
 from baselines.derived import Derived
 from reports.labels import Spot, place_labels
+from reports.layout import settled
 from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, heading, precisions
 from reports.roofs import along, draw_roofs
 
@@ -44,8 +45,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
     figure.suptitle(f"Roofline: {title}", fontsize=13, color=INK)
     axes.set_title(subtitle, fontsize=8, color=FAINT)
     _legends(axes, points, lines)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # names are no part of it: it is found
+    settled(figure)  # names are no part of the layout
     _labels(axes, points, lines)
     return figure
 

@@ -295,7 +295,7 @@ def test_a_key_twice_in_the_keys_of_a_mapping(tmp_path: Path) -> None:
 def test_a_negative_time_of_a_run(tmp_path: Path) -> None:
     text = with_text('"profiling": 1.25', '"profiling": -1', to_json(INFO))
 
-    assert refusal(RunInfo, file(tmp_path, text)) == ": spent_s holds -1.0; none is below zero"
+    assert refusal(RunInfo, file(tmp_path, text)) == "RunInfo: spent_s holds -1.0; none is below zero"
 
 
 def test_a_key_that_is_no_text(tmp_path: Path) -> None:

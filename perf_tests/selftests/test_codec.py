@@ -398,7 +398,7 @@ class TestFields:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            (lambda d: d.update(sessions=[]), ": a baseline without a session"),
+            (lambda d: d.update(sessions=[]), "Baseline: a baseline without a session"),
             (lambda d: d.update(sessions={}), ".sessions: a list is needed, not '{}' (dict)"),
             (lambda d: d["sessions"][1].pop("soft"), ".sessions[1].soft: missing"),
             (
@@ -416,7 +416,7 @@ class TestFields:
     def test_a_baselines_kernels_have_a_time_for_every_session(self, tmp_path: Path) -> None:
         path = changed(FULL_BASELINE, tmp_path, lambda d: d["kernels"][0].update(device_s=[1e-6]))
 
-        assert refusal(Baseline, path) == ": 1 times of 'gemv<half, 4>' in 3 sessions"
+        assert refusal(Baseline, path) == "Baseline: 1 times of 'gemv<half, 4>' in 3 sessions"
 
     @pytest.mark.parametrize(
         ("kind", "value", "change", "said"),
