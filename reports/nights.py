@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from analytic import SpecError, text
@@ -61,11 +60,8 @@ def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Sto
     every = (*(o for o in before if o.key not in known and started and o.run_started <= started), *own)
     series = {metric: {one.name: one for one in series_of(every, metric)} for metric in METRICS}
     read = not note
-    searched = find_spec("ruptures") is not None
-    if not searched and not note:
-        note = "change points need ruptures: pip install 'roofgate[history]'"
     mine = {o.case: o for o in own}
-    cases = tuple(_case(d, mine[d.record.case.id], series, store, searched=searched) for d in derived)
+    cases = tuple(_case(d, mine[d.record.case.id], series, store) for d in derived)
     return Nights(cases=cases, observations=every, note=note, read=read)
 
 
@@ -86,11 +82,8 @@ def _case(
     own: Observation,
     known: Mapping[str, Mapping[Name, Series]],
     store: Store,
-    *,
-    searched: bool,
 ) -> CaseNights:
-    """`known` are all series, by metric and name. Without a search for change points the
-    nights are told all the same."""
+    """`known` are all series, by metric and name."""
     metric = "device_s" if own.device_s is not None else "wall_s"
     series = known[metric][name_of(own)]
     try:
@@ -100,11 +93,7 @@ def _case(
     return CaseNights(
         metric=metric,
         series=series,
-        trend=(
-            trend(series.points, anchor_s=anchor.time_s, min_effect=MIN_EFFECT[metric])
-            if searched
-            else Trend(noise=None, steps=(), drift=None)
-        ),
+        trend=trend(series.points, anchor_s=anchor.time_s, min_effect=MIN_EFFECT[metric]),
         anchor_s=anchor.time_s,
         lacks=anchor.lacks,
     )
@@ -152,8 +141,7 @@ def _row(one: CaseNights) -> tuple[str, ...]:
 
 def steps_words(one: CaseNights) -> str:
     if one.trend.noise is None:
-        few = len(one.series.points) < ENOUGH_POINTS
-        return f"not looked for{f': {ENOUGH_POINTS} points are needed' if few else ''}"
+        return f"not looked for: {ENOUGH_POINTS} points are needed"
     return "; ".join(step_words(step) for step in one.trend.steps) or "none"
 
 
@@ -165,10 +153,7 @@ def step_words(step: Step) -> str:
 def _drift(one: CaseNights) -> str:
     drift = one.trend.drift
     if drift is None:
-        if one.anchor_s is None:
-            return "no anchor"
-        few = len(one.series.points) < LEAST_POINTS
-        return f"{LEAST_POINTS} points are needed" if few else "not looked for"
+        return "no anchor" if one.anchor_s is None else f"{LEAST_POINTS} points are needed"
     if drift.claimed:
         return text.signed_percent(drift.size)
     return f"{text.signed_percent(drift.size)}, {'not judged' if one.trend.noise is None else 'within noise'}"

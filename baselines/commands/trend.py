@@ -42,8 +42,8 @@ def add(commands: Subparsers) -> None:
         help="change points of the history, and the drift from the anchor",
         description="Since when, and after which commit, a case is slower or faster, and how far it is from "
         "the first baseline that was accepted. What changed in one night stands first. Exit code 0 whatever "
-        "is found: a trend informs; 1 where the history cannot be used, ruptures is not installed, or a "
-        "baseline or a record is damaged (its series is shown without an anchor); 2 for bad input.",
+        "is found: a trend informs; 1 where the history cannot be used, or a baseline "
+        "or a record is damaged (its series is shown without an anchor); 2 for bad input.",
     )
     add_history(parser)
     parser.add_argument(
@@ -64,11 +64,6 @@ def run(options: argparse.Namespace) -> int:
         found = _found(options, place_of(options))
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        if error.name != "ruptures":
-            raise
-        print("error: change points need ruptures: pip install 'roofgate[history]'", file=sys.stderr)
         return 1
     moved = together((one.series, step) for one in found for step in one.trend.steps)
     if options.json:

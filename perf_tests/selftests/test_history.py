@@ -408,7 +408,7 @@ from baselines.history.keeping import check_choice
 from pathlib import Path
 check_choice(None, root=Path("/"))
 baselines.__main__._parser(())  # as --help does: every command
-print(*(m for m in ("sqlalchemy", "ruptures", "scipy", "psycopg", "pandas", "torch") if m in sys.modules))
+print(*(m for m in ("sqlalchemy", "psycopg", "pandas", "torch") if m in sys.modules))
 """
 
 

@@ -400,17 +400,6 @@ class TestNights:
         assert left.split(",")[1] == right.split(",")[1]
         assert float(right.split(",")[0]) > float(left.split(",")[0])
 
-    def test_without_ruptures_the_nights_are_shown_all_the_same(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("reports.nights.find_spec", lambda name: None if name == "ruptures" else name)
-        last, place = nights(tmp_path, device_s=[0.008 + 1e-5 * (i % 3) for i in range(9)])
-        found = section(parsed(page_of(last, history=place)), "nights")
-
-        assert "change points need ruptures: pip install 'roofgate[history]'" in found.text
-        assert len(found.every("circle")) == 9
-        assert rows(found)[DECODE][4:] == ["not looked for", "no anchor"]
-
     def test_a_history_without_rows_says_so(self, tmp_path: Path) -> None:
         from baselines.history.opening import open_history
 

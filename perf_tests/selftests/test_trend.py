@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import sqlite3
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -36,7 +35,6 @@ LEVEL_S = 0.008
 @pytest.fixture(autouse=True)
 def _packages() -> None:
     pytest.importorskip("sqlalchemy")
-    pytest.importorskip("ruptures")
 
 
 def points(times_s: Sequence[float], softs: Callable[[int], SoftKey] = lambda _: soft_key()) -> list[Point]:
@@ -354,16 +352,6 @@ class TestCommand:
             "  too few points to look for a change: 8 are needed",
             "  left out: 1 invalid, 1 of a dirty tree",
         ]
-
-    def test_without_ruptures_it_says_what_to_install(
-        self, nightly: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "ruptures", None)
-
-        assert main(["trend", "--perf-history", nightly]) == 1
-        assert capsys.readouterr().err == (
-            "error: change points need ruptures: pip install 'roofgate[history]'\n"
-        )
 
     def test_a_damaged_baseline_is_named(
         self, nightly: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
