@@ -48,6 +48,9 @@ class GpuSpec:
     source: str
     note: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.key)  # a mapping has none
+
     def supports(self, dtype: str) -> bool:
         return dtype in self.flops_per_s
 

@@ -71,6 +71,37 @@ class Kernel:
         return sum(touch.bytes for touch in self.writes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A whole pass: its kernels, in order."""
+
+    kernels: tuple[Kernel, ...]
+
+    @property
+    def launches(self) -> int:
+        """Kernels of the whole pass."""
+        return sum(kernel.times for kernel in self.kernels)
+
+    def peak_bytes(self) -> int:
+        """The most memory, beyond weights, that is held at once, less the cache that
+        stays: activations, and a cache's old copy while torch.cat makes the new one."""
+        live = {t.tensor: _blocks(t.tensor.bytes) for k in self.kernels for t in k.reads if t.tensor.cache}
+        for kernel in self.kernels:  # what is written here was not there before
+            for touch in kernel.writes:
+                live.pop(touch.tensor, None)
+        stays = sum(_blocks(t.tensor.bytes) for k in self.kernels for t in k.writes if t.tensor.cache)
+        held = sum(live.values())
+        peak = held
+        for kernel in self.kernels:
+            for touch in kernel.writes:
+                if not touch.tensor.kept and touch.tensor not in live:
+                    live[touch.tensor] = _blocks(touch.tensor.bytes)
+                    held += live[touch.tensor]
+            peak = max(peak, held)
+            held -= sum(live.pop(tensor, 0) for tensor in kernel.freed)
+        return peak - stays
+
+
 class Tape:
     """Collects kernels. A tensor lives until it is freed, as Python's last reference
     to it would be."""
@@ -130,32 +161,12 @@ class Tape:
         last = self.kernels[-1]
         self.kernels[-1] = replace(last, freed=(*last.freed, *self._dead(tensors)))
 
-    @property
-    def launches(self) -> int:
-        """Kernels of the whole pass."""
-        return sum(kernel.times for kernel in self.kernels)
+    def recording(self) -> Recording:
+        """What is on the tape, which can no longer be written."""
+        return Recording(kernels=tuple(self.kernels))
 
     def _dead(self, tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
         return tuple(t for t in tensors if not t.kept and t not in self._held)
-
-    def peak_bytes(self) -> int:
-        """The most memory, beyond weights, that is held at once, less the cache that
-        stays: activations, and a cache's old copy while torch.cat makes the new one."""
-        live = {t.tensor: _blocks(t.tensor.bytes) for k in self.kernels for t in k.reads if t.tensor.cache}
-        for kernel in self.kernels:  # what is written here was not there before
-            for touch in kernel.writes:
-                live.pop(touch.tensor, None)
-        stays = sum(_blocks(t.tensor.bytes) for k in self.kernels for t in k.writes if t.tensor.cache)
-        held = sum(live.values())
-        peak = held
-        for kernel in self.kernels:
-            for touch in kernel.writes:
-                if not touch.tensor.kept and touch.tensor not in live:
-                    live[touch.tensor] = _blocks(touch.tensor.bytes)
-                    held += live[touch.tensor]
-            peak = max(peak, held)
-            held -= sum(live.pop(tensor, 0) for tensor in kernel.freed)
-        return peak - stays
 
 
 def _blocks(size: int) -> int:

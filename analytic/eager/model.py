@@ -1,6 +1,7 @@
 """A whole eager pass: embedding, layers, final norm, lm_head."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from analytic.attention import Resolution, resolve
 from analytic.bitsandbytes import VERSION
@@ -13,7 +14,7 @@ from analytic.layers import Attention, Layer, Norm
 from analytic.models import ModelSpec
 from analytic.passes import Pass
 from analytic.precision import Precision
-from analytic.tape import Tape, Tensor, Touch
+from analytic.tape import Recording, Tensor, Touch
 
 # After two layers the cache has forgotten what came before: the third is like all others.
 DEPTH = 3
@@ -39,6 +40,7 @@ def resolutions(
     }
 
 
+@lru_cache(maxsize=256)  # one for all that ask: bounds, memory, time
 def eager_tape(
     model: ModelSpec,
     shape: Pass,
@@ -48,7 +50,7 @@ def eager_tape(
     attention: str = "auto",
     bitsandbytes: tuple[int, int] = VERSION,
     depth: int = DEPTH,
-) -> Tape:
+) -> Recording:
     """The kernels of one eager pass on `gpu`, in order. Of each kind of layer up to
     `depth` are written out; the last stands for those that follow.
 
@@ -72,7 +74,7 @@ def eager_tape(
             stream = _layer(writer, stack.layer, stream, backend, rotary)
     writer.tape.times = 1
     _logits(writer, model, stream)
-    return writer.tape
+    return writer.tape.recording()
 
 
 def _embedded(writer: Writer, model: ModelSpec) -> Tensor:

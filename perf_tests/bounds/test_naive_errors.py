@@ -10,7 +10,7 @@ from analytic.estimate import estimate
 from analytic.footprint import resident_weight_bytes
 from analytic.passes import Pass
 from analytic.regime import pass_limits
-from analytic.tape import Tape
+from analytic.tape import Recording
 from analytic.traffic import traffic
 
 pytestmark = pytest.mark.analytic
@@ -129,7 +129,7 @@ def test_a_t4_unpacks_every_matrix_of_a_long_prefill() -> None:
     assert not [kernel for kernel in step.kernels if kernel.kind == "dequantise"]
 
 
-def nf4_tape(tokens: int) -> Tape:
+def nf4_tape(tokens: int) -> Recording:
     return eager_tape(MISTRAL, Pass(batch=1, new_tokens=tokens, context_len=0), NF4, T4)
 
 

@@ -114,7 +114,7 @@ def test_launches_count_the_layers_that_are_not_written_out() -> None:
         tape.times = times
         tape.elementwise("op", [], "x", 8)
 
-    assert tape.launches == 32
+    assert tape.recording().launches == 32
 
 
 def test_the_peak_holds_what_a_kernel_reads_beside_what_it_writes() -> None:
@@ -123,7 +123,7 @@ def test_the_peak_holds_what_a_kernel_reads_beside_what_it_writes() -> None:
     second = tape.elementwise("op", [first], "second", 2048, freed=[first])
     tape.elementwise("op", [second], "third", 512, freed=[second])
 
-    assert tape.peak_bytes() == 1024 + 2048
+    assert tape.recording().peak_bytes() == 1024 + 2048
 
 
 def test_blocks_are_rounded_up_to_512_bytes() -> None:
@@ -131,14 +131,14 @@ def test_blocks_are_rounded_up_to_512_bytes() -> None:
     tape.elementwise("op", [], "tiny", 1)
     tape.elementwise("op", [], "a byte too much", 513)
 
-    assert tape.peak_bytes() == 512 + 1024
+    assert tape.recording().peak_bytes() == 512 + 1024
 
 
 def test_weights_are_no_part_of_the_peak() -> None:
     tape, weight = Tape(), Tensor("weight", 10**9, kept=True)
     tape.elementwise("op", [weight], "out", 512)
 
-    assert tape.peak_bytes() == 512
+    assert tape.recording().peak_bytes() == 512
 
 
 def test_what_something_outside_holds_is_not_freed() -> None:
@@ -148,7 +148,7 @@ def test_what_something_outside_holds_is_not_freed() -> None:
     last = tape.elementwise("op", [held], "a", 512, freed=[held])
     tape.elementwise("op", [last], "b", 1024, freed=[last])
 
-    assert tape.peak_bytes() == 4096 + 512 + 1024
+    assert tape.recording().peak_bytes() == 4096 + 512 + 1024
 
 
 def test_freed_late_is_freed_after_the_last_kernel() -> None:
@@ -159,7 +159,7 @@ def test_freed_late_is_freed_after_the_last_kernel() -> None:
     tape.elementwise("op", [], "third", 1024)
 
     assert tape.kernels[1].freed == (first,)
-    assert tape.peak_bytes() == 1024 + 512
+    assert tape.recording().peak_bytes() == 1024 + 512
 
 
 def test_a_cache_that_grows_counts_its_old_copy_only() -> None:
@@ -171,7 +171,7 @@ def test_a_cache_that_grows_counts_its_old_copy_only() -> None:
     tape.run("cache", "copy", [old, key], new, freed=[old, key])
     tape.elementwise("op", [new], "out", 1024)
 
-    assert tape.peak_bytes() == 8192 + 512
+    assert tape.recording().peak_bytes() == 8192 + 512
 
 
 def test_caches_of_two_layers_grow_one_after_the_other() -> None:
@@ -182,4 +182,4 @@ def test_caches_of_two_layers_grow_one_after_the_other() -> None:
         old, new = Tensor("before", 8192, cache=True), Tensor("after", 8704, cache=True)
         tape.run("cache", "copy", [old, key], new, freed=[old, key])
 
-    assert tape.peak_bytes() == 8192 + 512
+    assert tape.recording().peak_bytes() == 8192 + 512
