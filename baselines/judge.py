@@ -18,8 +18,8 @@ from baselines.derived import CPU, Derived
 from baselines.expectations import Band, find_band
 from baselines.past import Past
 from baselines.policy import Policy
-from baselines.reasons import refresh_command
 from baselines.record import Kind
+from baselines.refresh_command import refresh_case
 from baselines.store import differing
 from baselines.suite import Stored, alike, suite_of
 from baselines.validity import spoilers
@@ -83,7 +83,7 @@ def judge(
         elif not spoilt:
             keys = "; ".join(differing(known.baseline.hard, derived.record.hard))
             other = f"{known.place} was taken under another hard key: {keys}"
-            replace = f"replace it: {refresh_command(derived)}"
+            replace = f"replace it: {refresh_case(derived, known.store)}"
             found.append(Finding(status=Status.INCOMPARABLE, text=f"{other}; {replace}"))
         found = [*spoilt, *_worst_first(found)]
         verdicts.append(

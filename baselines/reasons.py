@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, geometric_mean
 
-from analytic import ASKED_FOR, Phase, text
+from analytic import Phase, text
 from baselines.allowed import Allowed, find_allowed, undeclared
 from baselines.attribution import movers
 from baselines.cards import cards_of
@@ -14,6 +14,7 @@ from baselines.counts import WORDS, CountChange
 from baselines.derived import CPU, Derived
 from baselines.night import Change, Night, Stand
 from baselines.policy import Policy
+from baselines.refresh_command import refresh_case
 from baselines.suite import Stored
 from baselines.verdict import Finding, Status
 
@@ -89,7 +90,7 @@ def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> 
         moved = movers(one.derived, one.stored.baseline) if timed.name == "device time" else ""
         said = (
             f"{timed.basis}{_again(change)}{together}, more than the {least} that chance and the floor allow; "
-            f"baseline {one.stored.place}{_since(one)}{moved}; if this is meant: {_accepting(one.derived)}"
+            f"baseline {one.stored.place}{_since(one)}{moved}; if this is meant: {_accepting(one)}"
         )
         return Finding(status=Status.REGRESSED, text=said)
     if stand is Stand.SUSPECTED:
@@ -98,7 +99,7 @@ def _told(timed: _Timed, one: Comparison, night: Night, *, unconfirmed: str) -> 
         )
         return Finding(status=Status.SUSPECT, text=said)
     if stand is Stand.FASTER:
-        said = f"{timed.basis}{_since(one)}; keep it: {refresh_command(one.derived)}"
+        said = f"{timed.basis}{_since(one)}; keep it: {_refresh(one)}"
         return Finding(status=Status.IMPROVED, text=said)
     cleared = f"; suspected, and cleared{_again(change)}" if stand is Stand.CLEARED else ""
     said = f"{timed.basis}{cleared}; {_sees(change, night)}"
@@ -157,7 +158,7 @@ def count_findings(
     and less, pass. What can no longer be counted cannot be judged."""
     record, found = one.derived.record, []
     if fewer := [change for change in one.counts if change.growth < 0]:
-        said = f"the host does less for a step: {_listed(fewer)}; keep it: {refresh_command(one.derived)}"
+        said = f"the host does less for a step: {_listed(fewer)}; keep it: {_refresh(one)}"
         found.append(Finding(status=Status.PASS, text=said))
     grown = undeclared(allowed, one.counts, gpu=record.gpu, case=record.case)
     for change in one.counts:
@@ -187,7 +188,7 @@ def _grown(grown: Sequence[CountChange], one: Comparison, night: Night, *, uncon
         again = f", at least so many in each of {processes} processes" if processes > 1 else ""
         said = (
             f"{_MORE}: {_listed(sure)}{again}; baseline {one.stored.place}; if this is meant: "
-            f"{_accepting(one.derived)}, or declare it in baselines/allowed.toml"
+            f"{_accepting(one)}, or declare it in baselines/allowed.toml"
         )
         found.append(Finding(status=Status.REGRESSED, text=said))
     if unsure := [change for change in grown if change not in sure]:
@@ -207,7 +208,7 @@ def _unjudged_device(one: Comparison, policy: Policy) -> list[Finding]:
     if derived.device_s is None:
         return _not_measured(derived, stored)
     now = f"device time {text.seconds(derived.device_s)}"
-    refresh = f"take them: {refresh_command(derived)}"
+    refresh = f"take them: {_refresh(one)}"
     if not medians:
         said = f"{now}: the sessions in {stored.place} hold no device time; {refresh}"
         return [Finding(status=Status.NO_BASELINE, text=said)]
@@ -260,13 +261,10 @@ def drift(stored: Stored, derived: Derived) -> list[Finding]:
     return [Finding(status=Status.PASS, text=f"{said} ({text.seconds(then)}, commit {anchor.commit})")]
 
 
-def refresh_command(derived: Derived) -> str:
-    """For a case that no table holds with the options that asked for it."""
-    case, lane = derived.record.case, CPU if derived.record.gpu == CPU else "gpu"
-    asked = f" {case.why.removeprefix(ASKED_FOR)}" if case.why.startswith(ASKED_FOR) else ""
-    return f"python -m baselines refresh --sessions 5 -m {lane} -k {case.id}{asked}"
+def _refresh(one: Comparison) -> str:
+    return refresh_case(one.derived, one.stored.store)
 
 
-def _accepting(derived: Derived) -> str:
+def _accepting(one: Comparison) -> str:
     """The command that stores what is worse."""
-    return f'commit it, and {refresh_command(derived)} --accept-regression "why"'
+    return f'commit it, and {_refresh(one)} --accept-regression "why"'

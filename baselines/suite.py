@@ -7,6 +7,7 @@ together, apart for each metric and for what keeps the GPU busy.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from analytic import Promise
 from baselines.policy import Policy
@@ -24,6 +25,11 @@ class Stored:
     place: str
     digest: str | None
     regime: str
+
+    @property
+    def store(self) -> Path:
+        """The folder of the store: a baseline lies in it at GPU/model/case.json."""
+        return Path(self.place).parent.parent.parent
 
     @property
     def capped(self) -> bool:

@@ -9,8 +9,8 @@ import pytest
 from analytic import SpecError, text
 from baselines.codec import FormatError
 from baselines.coverage import Coverage, coverage
-from baselines.derived import CPU
 from baselines.plugin import NOTES, PerfState, state
+from baselines.refresh_command import refresh_lane
 from baselines.run import Planned
 from perf_tests.case_options import OTHER_CASES
 from perf_tests.cases import LANES, TABLE, lane_cases
@@ -43,14 +43,14 @@ def _notes(config: pytest.Config, perf: PerfState) -> Iterator[str]:
     plan = [replace(p, not_run=not_run.get((p.lane, p.case.id))) for p in planned(config)]
     found = coverage(perf.store, [*plan, *_on_request()], gpus={place.parent.name for place in places})
     for place in places:
-        lane = CPU if place.parent.name == CPU else "gpu"
+        refresh = refresh_lane(place.parent.name, perf.store.root)
         if any(place.glob("*.json")):
-            yield from _said(found.within(place), lane=lane)
+            yield from _said(found.within(place), refresh=refresh)
         elif found.within(place).gaps:
             root = perf.store.root
             where = f"in {root}" if root.is_dir() else f"in {root}, which is no folder"
             what = f"no baseline of {place.name} on {place.parent.name} is stored {where}"
-            yield f"{what}: {_refresh(lane)} stores them"
+            yield f"{what}: {refresh} stores them"
 
 
 def _on_request() -> Iterator[Planned]:
@@ -71,7 +71,7 @@ def _not_run(perf: PerfState) -> dict[tuple[str, str], str]:
     return {(p.lane, p.case.id): p.not_run for p in kept if p.not_run}
 
 
-def _said(found: Coverage, *, lane: str) -> Iterator[str]:
+def _said(found: Coverage, *, refresh: str) -> Iterator[str]:
     if found.orphans:
         whose = text.counted(len(found.orphans), "baseline has no case", "baselines have no case")
         which, theirs = ("it", "its case") if len(found.orphans) == 1 else ("them", "their cases")
@@ -81,11 +81,7 @@ def _said(found: Coverage, *, lane: str) -> Iterator[str]:
         )
     if found.gaps:
         whose = text.counted(len(found.gaps), "case has", "cases have")
-        yield f"{whose} no baseline: {_named(found.gaps)}; {_refresh(lane)} stores them all"
-
-
-def _refresh(lane: str) -> str:
-    return f"python -m baselines refresh --sessions 5 -m {lane}"
+        yield f"{whose} no baseline: {_named(found.gaps)}; {refresh} stores them all"
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -58,6 +58,7 @@ def test_the_walk_is_what_the_page_says(tmp_path: Path) -> None:
     # pytest's own summary says it too, in full where it runs in CI.
     regressed = re.findall(r"^regressed: the host does more for a step: ATen ops ", red.out, re.MULTILINE)
     assert len(regressed) == 1
+    assert ' --perf-baselines=speed-baselines --accept-regression "why"' in red.out
     assert "1 failed, 1 passed" in red.out
 
     mine.write(FILES | SHORT)

@@ -244,7 +244,7 @@ def end(place: Place, tmp_path: Path) -> Callable[..., list[str]]:
 
 
 class TestEndOfARun:
-    def test_orphans_and_gaps_are_a_note_each(self, end: Callable[..., list[str]]) -> None:
+    def test_orphans_and_gaps_are_a_note_each(self, end: Callable[..., list[str]], tmp_path: Path) -> None:
         """Of 4 orphans 3 are named; `-k` selects nothing, and makes none."""
         gone = [f"decode-b{n}-c512-fp32-eager" for n in (3, 5, 7, 9)]
         orphans, gaps = end(kept=[*IN_TABLE[2:], *gone])
@@ -255,15 +255,20 @@ class TestEndOfARun:
         )
         assert gaps == (
             f"roofgate: 2 cases have no baseline: {', '.join(sorted(IN_TABLE[:2]))}; "
-            "python -m baselines refresh --sessions 5 -m gpu stores them all"
+            f"python -m baselines refresh --sessions 5 -m gpu --perf-baselines={tmp_path / 'store'} stores them all"
         )
 
-    def test_where_nothing_is_stored_one_short_line_says_so(self, end: Callable[..., list[str]]) -> None:
+    def test_where_nothing_is_stored_one_short_line_says_so(
+        self, end: Callable[..., list[str]], tmp_path: Path
+    ) -> None:
         """A new GPU: its folder is not there."""
         (said,) = end(kept=[])
 
         assert said.startswith(f"roofgate: no baseline of {TABLE_MODEL} on h100-sxm is stored in ")
-        assert said.endswith("/store: python -m baselines refresh --sessions 5 -m gpu stores them")
+        store = tmp_path / "store"
+        assert said.endswith(
+            f"{store}: python -m baselines refresh --sessions 5 -m gpu --perf-baselines={store} stores them"
+        )
 
     def test_a_store_that_is_not_there_is_named_as_such(
         self, end: Callable[..., list[str]], place: Place
@@ -273,12 +278,17 @@ class TestEndOfARun:
 
         assert f"is stored in {place.home / 'nowhere'}, which is no folder: python" in said
 
-    def test_so_does_the_cpu_lane_of_a_fresh_checkout(self, end: Callable[..., list[str]]) -> None:
+    def test_so_does_the_cpu_lane_of_a_fresh_checkout(
+        self, end: Callable[..., list[str]], tmp_path: Path
+    ) -> None:
         """Git ignores a CPU's baselines."""
         (said,) = end(kept=[], lane="cpu")
 
         assert said.startswith(f"roofgate: no baseline of {lane_cases('cpu')[0].model} on cpu is stored in ")
-        assert said.endswith("/store: python -m baselines refresh --sessions 5 -m cpu stores them")
+        store = tmp_path / "store"
+        assert said.endswith(
+            f"{store}: python -m baselines refresh --sessions 5 -m cpu --perf-baselines={store} stores them"
+        )
 
     def test_a_store_that_fits_its_tables_needs_no_word(self, end: Callable[..., list[str]]) -> None:
         assert end(kept=IN_TABLE) == []

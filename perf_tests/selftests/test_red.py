@@ -177,13 +177,14 @@ def test_a_step_that_is_slower_than_its_baseline_fails(red: Red) -> None:
 
 def test_it_says_both_numbers_every_process_and_the_way_out(red: Red) -> None:
     (now,) = (r for r in red.ran.folder.records() if r.case.id == SLOW)
+    refresh = f"python -m baselines refresh --sessions 5 -m gpu -k {SLOW} --perf-baselines={red.home.store}"
     now_ms = now.measurement.device_s[0] * 1e3  # type: ignore[index] - the card has a clock
 
     for words in (
         f"regressed: device time {now_ms:.3f} ms: +3.00 % against {now_ms / 1.03:.3f} ms",
         "(+3.00 %, +3.00 %, +3.00 % in 3 fresh processes)",
         str(red.home.baseline()),
-        f"if this is meant: commit it, and python -m baselines refresh --sessions 5 -m gpu -k {SLOW} --accept",
+        f"if this is meant: commit it, and {refresh} --accept-regression",
     ):
         assert words in red.ran.said()
 

@@ -351,6 +351,13 @@ class TestHistory:
         asked = f"refresh --sessions 5 -m gpu -k {DECODE} --perf-context=512 --perf-batch=1"
         assert f"{asked} --accept-regression" in verdict.reasons[0]
 
+    def test_a_case_of_another_store_is_refreshed_into_that(self) -> None:
+        stored = replace(STORED, place=f"own store/h100-sxm/mistral-7b-v0.1/{DECODE}.json")
+        verdict = verdict_of(decode(DEVICE_S * 1.03), stored)
+
+        command = f"refresh --sessions 5 -m gpu -k {DECODE} --perf-baselines='own store' --accept-regression"
+        assert command in verdict.reasons[0]
+
     def test_lost_device_time_does_not_pass_in_silence(self) -> None:
         """The wall alone judges nothing where history holds device times."""
         verdict = verdict_of(decode(None, device_note="no CUPTI"), bands=[replace(BAND, gpu="t4")])

@@ -19,7 +19,7 @@ from baselines.verdict import Verdict
 from perf_tests.selftests.records import record, run_folder
 
 DECODE = "decode-b1-c512-fp16-eager"
-PLACE = "store/h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"
+PLACE = "baselines/data/h100-sxm/mistral-7b-v0.1/decode-b1-c512-fp16-eager.json"
 
 # The bound of the decode step is 4.265 ms: 7.8 ms are 0.547 of it.
 DEVICE_S = 0.0078
