@@ -7,8 +7,10 @@ from analytic import text
 from baselines.card_clock import steps_above
 from baselines.derived import Derived
 from baselines.markdown import code, escape, table
-from baselines.record import Conditions, GpuState, Measurement
+from baselines.record import UNSETTLED, Conditions, GpuState, Measurement
 from baselines.validity import POWER_CAP, power_capped_share
+
+_NOT_SEEN = "The state of the device was not measured."
 
 
 def conditions_text(derived: Sequence[Derived]) -> str:
@@ -19,10 +21,10 @@ def conditions_text(derived: Sequence[Derived]) -> str:
     cells = {case_id: [cell(m) for _, cell in _COLUMNS] for case_id, m in measured}
     known = [i for i in range(len(_COLUMNS)) if any(row[i] for row in cells.values())]
     if not known:
-        return "The state of the device was not measured."
+        return _NOT_SEEN
     rows = [(code(case_id), *(row[i] or "–" for i in known)) for case_id, row in cells.items()]
     alone = all(m.conditions is not None and m.conditions.foreign == () for _, m in measured)
-    below = _common(seen, alone=alone)
+    below = _common(seen, alone=alone) if seen else _NOT_SEEN
     return f"{table(('case', *(_COLUMNS[i][0] for i in known)), rows)}\n\n{below}".rstrip()
 
 
@@ -69,6 +71,13 @@ def _retried(measurement: Measurement) -> str:
     return escape("; ".join(measurement.retried))
 
 
+def _unsettled(measurement: Measurement) -> str:
+    """Its first timed steps may be those of a case that is not warm."""
+    if measurement.warmup_stop != UNSETTLED:
+        return ""
+    return f"not settled in {text.counted(len(measurement.warmup_s), 'step')}"
+
+
 _COLUMNS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("SM clock", _range(lambda state: state.sm_clock_mhz, "MHz")),
     ("SM clock held at", _held_clock),
@@ -78,6 +87,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("power-capped", _capped),
     ("held down by", _slowed),
     ("others on it", _foreign),
+    ("warm-up", _unsettled),
     ("measured again for", _retried),
 )
 

@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from baselines.run import RunFolder
+from analytic import Case
+from baselines.run import Planned, RunFolder
 from baselines.store import Store, digest
 from baselines.verdict import Status, Verdict
 from perf_tests.selftests.github_server import (
@@ -274,6 +275,23 @@ class TestSilentNights:
         (issue,) = hub.open_issues()
         assert issue["title"] == "No weekly result: nothing was measured or judged"
         assert "no usable GPU: it is gone (1 case)" in issue["body"]
+
+    def test_so_does_a_model_without_a_record_beside_one_that_was_judged(
+        self, desk: Desk, hub: GitHub
+    ) -> None:
+        folder = RunFolder(Path(desk.night(21, Status.PASS)))
+        info = folder.info()
+        lost = (
+            Planned(case=Case.parse(DECODE, model="qwen3-8b"), lane="gpu", not_run=why)
+            for why in ("does not fit: needs 20 GB", None)
+        )
+        folder.write_info(replace(info, planned=(*info.planned, *lost)))
+        desk.alert(str(folder.path))
+
+        (issue,) = hub.open_issues()
+        assert issue["title"] == "No nightly result: of qwen3-8b nothing was measured or judged"
+        assert "qwen3-8b: does not fit: needs 20 GB (1 case)" in issue["body"]
+        assert "qwen3-8b: not finished (1 case)" in issue["body"]
 
     def test_two_names_are_two_issues(self, desk: Desk, hub: GitHub) -> None:
         for name in ("nightly", "weekly", "weekly"):

@@ -333,6 +333,17 @@ class TestNumbers:
         assert row["power-capped"] == "25.0 %"
         assert "alone on the GPU" in table.text
 
+    def test_a_case_that_was_not_warm_is_marked(self, tmp_path: Path) -> None:
+        """Also where the device says nothing of itself, as on a CPU."""
+        cold, warm = record(DECODE, wall_s=0.035), record(PREFILL, wall_s=0.035)
+        measured = replace(cold.measurement, warmup_s=(0.06, 0.05, 0.04), warmup_stop="budget")
+        folder = run_folder(tmp_path, [replace(cold, measurement=measured), warm])
+        table = section(parsed(page_of(folder)), "gpu-state")
+
+        assert headers(table) == ["warm-up"]
+        assert rows(table) == {DECODE: ["not settled in 3 steps"], PREFILL: ["–"]}
+        assert "The state of the device was not measured." in table.text
+
     def test_versions_and_keys_are_shown(self, root: Element) -> None:
         table = rows(section(root, "versions-and-provenance"))
 

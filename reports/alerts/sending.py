@@ -5,7 +5,7 @@ import datetime as dt
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from analytic import SpecError, text
@@ -47,10 +47,7 @@ def alert(options: argparse.Namespace) -> int:
         channels.deliver(regression.key_of(now), partial(regression.decide, now, page=channels.page))
         for now in stand
     ]
-    if reasons := _unjudged(stand) or _unmeasured(info, stand):
-        silent = Silent(
-            name=options.name, what=UNMEASURED, reasons=reasons, at=info.started, after=info.started
-        )
+    if (silent := _silent(info, stand, name=options.name)) is not None:
         done.append(_tell(silent, channels))
     else:
         heard = partial(
@@ -97,22 +94,34 @@ def _tell(silent: Silent, channels: Channels) -> bool:
     return channels.deliver(silence.key_of(silent.name), partial(silence.decide, silent, page=channels.page))
 
 
-def _unjudged(stand: Iterable[Standing]) -> tuple[str, ...]:
-    """Of each GPU and model of which nothing was judged, why."""
-    return tuple(
-        f"{now.model} on {now.gpu}: {why}"
-        for now in stand
-        if not now.judged
-        for why in grouped(list(now.open.values()))
+def _unjudged(stand: Sequence[Standing]) -> dict[str, list[str]]:
+    """The GPUs and models of which nothing was judged, each with why."""
+    return {f"{now.model} on {now.gpu}": list(now.open.values()) for now in stand if not now.judged}
+
+
+def _unmeasured(info: RunInfo, stand: Sequence[Standing]) -> dict[str, list[str]]:
+    """The planned models of which there is no record, each with why."""
+    measured = {now.model for now in stand}
+    lost: dict[str, list[str]] = {}
+    for planned in info.planned:
+        if planned.case.model not in measured:
+            lost.setdefault(planned.case.model, []).append(planned.not_run or "not finished")
+    return lost
+
+
+def _silent(info: RunInfo, stand: Sequence[Standing], *, name: str) -> Silent | None:
+    """What a run says nothing of; None where it says something of all that it planned."""
+    lost = _unjudged(stand) | _unmeasured(info, stand)
+    if stand and not lost:
+        return None
+    reasons = tuple(f"{whose}: {why}" for whose, each in lost.items() for why in grouped(each))
+    return Silent(
+        name=name,
+        what=f"of {', '.join(lost)} {UNMEASURED}" if any(now.judged for now in stand) else UNMEASURED,
+        reasons=reasons or ("no case was planned",),
+        at=info.started,
+        after=info.started,
     )
-
-
-def _unmeasured(info: RunInfo, stand: Iterable[Standing]) -> tuple[str, ...]:
-    """Why a run has no records at all."""
-    if stand:
-        return ()
-    reasons = [p.not_run or "not finished" for p in info.planned]
-    return grouped(reasons) or ("no case was planned",)
 
 
 def _history(options: argparse.Namespace, wanted: Iterable[tuple[str, str]]) -> list[Observation]:

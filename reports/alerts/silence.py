@@ -20,7 +20,7 @@ _MOST_REASONS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent:
-    """A night without a result: `what` is lacking (UNMEASURED or MISSING) and why, at the
+    """A night without a result: `what` is lacking (MISSING, UNMEASURED, or that of some models) and why, at the
     time `at`. A run that began after `after` ends it; any, where that is None."""
 
     name: str
@@ -54,7 +54,7 @@ def decide(silent: Silent, issue: Issue | None, page: CiPage) -> Action:
     """Opens the issue, or keeps it true; people are told again where something else is lacking."""
     state = None if issue is None else read(Silence, issue.body)
     key, title = key_of(silent.name), wording.title(f"No {silent.name} result: {silent.what}")
-    if state and silent.what == UNMEASURED and _earlier(silent.after, state.after):
+    if state and silent.what != MISSING and _earlier(silent.after, state.after):
         why = f"{title}: a later night has been told of"
         return Action(kind=Kind.NOTHING, key=key, issue=issue, why=why)
     after = _after(silent, state)
