@@ -8,18 +8,17 @@ reading it raises nothing but FormatError, in one line.
 import codecs
 import json
 import math
-import types
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from analytic import SpecError
 from baselines.files import read_bytes, write_text
+from baselines.readers import MisfitError, named, reader
 from baselines.record import SCHEMA
 from baselines.upgrades import upgraded
 
@@ -28,7 +27,6 @@ Json = dict[str, Any]
 
 # No stored integer is longer; the time to read one grows with its length squared.
 MOST_DIGITS = 1000
-MOST_INTEGER = 2**63 - 1
 
 # What is quoted of a file's own text in a message.
 _MESSAGE_CHARS = 500
@@ -56,176 +54,11 @@ def to_json(value: Any) -> Any:
 def from_json(kind: type[T], data: Any, *, where: str = "") -> T:
     """`data` as a `kind`. Raises FormatError that names the place."""
     try:
-        value: T = _reader(typing.cast("typing.Hashable", kind))(data)
-    except _MisfitError as misfit:
+        value: T = reader(typing.cast("typing.Hashable", kind))(data)
+    except MisfitError as misfit:
         place = f"{where}{misfit.place}" or kind.__name__
         raise FormatError(f"{place}: {misfit}") from misfit.__cause__
     return value
-
-
-class _MisfitError(Exception):
-    """Data that does not fit. Its `place` is named from the inside outwards, on the way up:
-    a run holds hundreds of thousands of values, and hardly ever one whose place is asked for."""
-
-    def __init__(self, why: str, *, place: str = "") -> None:
-        super().__init__(why)
-        self.place = place
-
-    def within(self, outer: str) -> "_MisfitError":
-        self.place = f"{outer}{self.place}"
-        return self
-
-
-_Reader = Callable[[Any], Any]
-
-
-@cache
-def _reader(hint: Any) -> _Reader:
-    """What reads a value of that type: found once for each type. It raises _MisfitError."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        (inner,) = (a for a in arguments if a is not type(None))
-        return _optional(_reader(inner)) if type(None) in arguments else _reader(inner)
-    if origin is tuple:
-        return _tuple(_reader(arguments[0]))
-    if origin is not None and issubclass(origin, Mapping):
-        return _mapping(*map(_reader, arguments))
-    if is_dataclass(hint):
-        return _object(typing.cast("type", hint))
-    if issubclass(hint, Enum):
-        return _enum(hint)
-    return {float: _float, int: _int, str: _str}.get(hint) or _exactly(hint)
-
-
-def _object(kind: type) -> _Reader:
-    hints = typing.get_type_hints(kind)
-    readers = {f.name: _reader(hints[f.name]) for f in fields(kind)}
-
-    def read(data: Any) -> Any:
-        if not isinstance(data, dict):
-            raise _MisfitError(f"an object is needed, not {_shown(data)}")
-        if data.keys() != readers.keys():
-            raise _misnamed(kind, data, readers)
-        values = {}
-        for name, reader in readers.items():
-            try:
-                values[name] = reader(data[name])
-            except _MisfitError as misfit:
-                raise misfit.within(f".{name}") from misfit.__cause__
-        try:
-            return kind(**values)
-        except SpecError as error:
-            raise _MisfitError(str(error)) from error
-
-    return read
-
-
-def _misnamed(kind: type, data: Json, names: Iterable[str]) -> _MisfitError:
-    for name in data:
-        if name not in names:
-            return _MisfitError(f"no such field in {kind.__name__}", place=f".{_key(name)}")
-    return _MisfitError("missing", place=f".{next(name for name in names if name not in data)}")
-
-
-def _optional(inner: _Reader) -> _Reader:
-    return lambda data: None if data is None else inner(data)
-
-
-def _tuple(inner: _Reader) -> _Reader:
-    def read(data: Any) -> Any:
-        if not isinstance(data, list):
-            raise _MisfitError(f"a list is needed, not {_shown(data)}")
-        values = []
-        for item in data:
-            try:
-                values.append(inner(item))
-            except _MisfitError as misfit:
-                raise misfit.within(f"[{len(values)}]") from misfit.__cause__
-        return tuple(values)
-
-    return read
-
-
-def _mapping(of_key: _Reader, of_item: _Reader) -> _Reader:
-    def read(data: Any) -> Any:
-        if not isinstance(data, dict):
-            raise _MisfitError(f"an object is needed, not {_shown(data)}")
-        values = {}
-        for key, item in data.items():
-            try:
-                values[of_key(key)] = of_item(item)
-            except _MisfitError as misfit:
-                raise misfit.within(f".{_key(key)}") from misfit.__cause__
-        return values
-
-    return read
-
-
-def _enum(kind: type[Enum]) -> _Reader:
-    def read(data: Any) -> Any:
-        try:
-            return kind(data)
-        except ValueError:
-            raise _MisfitError(f"{_shown(data)} is none of {[e.value for e in kind]}") from None
-
-    return read
-
-
-def _float(data: Any) -> float:
-    if not isinstance(data, int | float) or isinstance(data, bool):
-        raise _MisfitError(f"float is needed, not {_shown(data)}")
-    try:
-        number = float(data)
-    except OverflowError:  # JSON's integers have no end
-        number = math.inf
-    if not math.isfinite(number):
-        raise _MisfitError(f"{_shown(data)} is not a finite number")
-    return number
-
-
-def _int(data: Any) -> int:
-    if type(data) is not int:
-        raise _MisfitError(f"int is needed, not {_shown(data)}")
-    if abs(data) > MOST_INTEGER:
-        raise _MisfitError(f"an integer of 64 bits is needed, not {_shown(data)}")
-    return data
-
-
-def _str(data: Any) -> str:
-    if type(data) is not str:
-        raise _MisfitError(f"str is needed, not {_shown(data)}")
-    if not _is_text(data):
-        raise _MisfitError(f"{_shown(data)} holds half a surrogate pair; whole characters are needed")
-    return data
-
-
-def _exactly(kind: type) -> _Reader:
-    def read(data: Any) -> Any:
-        if type(data) is not kind:
-            raise _MisfitError(f"{kind.__name__} is needed, not {_shown(data)}")
-        return data
-
-    return read
-
-
-def _is_text(data: str) -> bool:
-    """Not where an escape in JSON names what is no character."""
-    if data.isascii():
-        return True
-    try:
-        data.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _shown(data: Any) -> str:
-    return f"{str(data)[:40]!r} ({type(data).__name__})"
-
-
-def _key(key: str) -> str:
-    """A key as a place names it; quoted and cut where it may be anything."""
-    return key if key.isidentifier() and len(key) <= 60 else repr(key[:40])
 
 
 def read(kind: type[T], path: Path) -> T:
@@ -290,7 +123,7 @@ def _parsed(text: str) -> Any:
     if repeated:
         # The last to be closed is in `data`: no other holds it and drops it.
         holder, key = repeated[-1]
-        raise FormatError(f"{_place(data, holder)}.{_key(key)}: there twice; once is needed")
+        raise FormatError(f"{_place(data, holder)}.{named(key)}: there twice; once is needed")
     return data
 
 
@@ -308,7 +141,7 @@ def _place(data: Any, wanted: Json) -> str:
         if value is wanted:
             return where
         if isinstance(value, dict):
-            left += ((f"{where}.{_key(key)}", item) for key, item in value.items())
+            left += ((f"{where}.{named(key)}", item) for key, item in value.items())
         elif isinstance(value, list):
             left += ((f"{where}[{i}]", item) for i, item in enumerate(value))
     return ""
