@@ -21,9 +21,6 @@ from analytic import Case, Ceilings, ModelSpec, SpecError
 #               verdicts the least change that would have been seen
 SCHEMA = 6
 
-# The rule that ends a warm-up whose times or clock had not settled.
-UNSETTLED = "budget"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuState:

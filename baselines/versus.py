@@ -21,6 +21,7 @@ from baselines.footing import Footing, footing_of
 from baselines.judge import judge
 from baselines.judging import derive_run, measured_again
 from baselines.policy import POLICY
+from baselines.refresh_command import refresh_lane
 from baselines.sides import Sessions, Side, require_alike, side_of_a, side_of_b
 from baselines.store import Store
 from baselines.suite import Stored
@@ -231,6 +232,6 @@ def _unjudged(stored: Stored | None, *, borrows: bool) -> str:
     )
     return (
         f"device time is shown, not judged: {text.counted(sessions, 'session')} in "
-        f"{stored.place}; {POLICY.min_sessions} or more would judge it (python -m baselines refresh makes "
-        f"them); {lends}"
+        f"{stored.place}; {POLICY.min_sessions} or more would judge it "
+        f"({refresh_lane(stored.baseline.gpu, stored.store)} makes them); {lends}"
     )

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from analytic import Phase
-from baselines.record import UNSETTLED
 from perf_tests.device import Device
 from perf_tests.engines.step import Step
 
 # The rules that end a warm-up.
 SETTLED = "settled"
-BUDGET = UNSETTLED
+BUDGET = "budget"
 LONG = "long"
 ONE = "one"
 

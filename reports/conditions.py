@@ -1,4 +1,5 @@
-"""The GPU's state while each case ran, by NVML: clocks, temperature, power, what held the clock down."""
+"""The GPU's state while each case ran, by NVML: clocks, temperature, power, what held the clock down;
+and what of the measuring itself is to be known: a warm-up that did not settle, a first attempt."""
 
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -7,8 +8,11 @@ from analytic import text
 from baselines.card_clock import steps_above
 from baselines.derived import Derived
 from baselines.markdown import code, escape, table
-from baselines.record import UNSETTLED, Conditions, GpuState, Measurement
+from baselines.record import Conditions, GpuState, Measurement
 from baselines.validity import POWER_CAP, power_capped_share
+
+# A record's word for it (perf_tests/warmup.py).
+_BUDGET = "budget"
 
 _NOT_SEEN = "The state of the device was not measured."
 
@@ -72,8 +76,9 @@ def _retried(measurement: Measurement) -> str:
 
 
 def _unsettled(measurement: Measurement) -> str:
-    """Its first timed steps may be those of a case that is not warm."""
-    if measurement.warmup_stop != UNSETTLED:
+    """Whether the warm-up's limit came before its times and the clock had settled: for the host's
+    noise, or because the case was not warm."""
+    if measurement.warmup_stop != _BUDGET:
         return ""
     return f"not settled in {text.counted(len(measurement.warmup_s), 'step')}"
 

@@ -1,5 +1,7 @@
 """The tape of an eager pass: its FLOPs, its launches, its memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from analytic import find_gpu, find_precision, load_model, pass_cost, preset_names
@@ -98,6 +100,15 @@ def test_a_card_without_grouped_products_loops_over_the_experts() -> None:
 
 def test_a_product_is_two_flops_for_each_multiply_add() -> None:
     assert Gemm(m=3, n=5, k=7, count=2, math="fp16").flops == 2 * 3 * 5 * 7 * 2
+
+
+def test_a_gpu_of_the_same_key_that_differs_has_its_own_tape() -> None:
+    """Tapes are kept, and a spec may come from a file that was changed."""
+    model, shape, fp16 = load_model("mistral-7b-v0.2"), PASSES["prefill"], find_precision("fp16")
+    old = replace(H100, compute_capability=(7, 5))
+
+    assert eager_tape(model, shape, fp16, old).launches > eager_tape(model, shape, fp16, H100).launches
+    assert eager_tape(model, shape, fp16, replace(H100)) is eager_tape(model, shape, fp16, H100)
 
 
 def test_a_kernel_counts_the_bytes_it_touches() -> None:

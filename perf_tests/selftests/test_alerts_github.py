@@ -31,10 +31,12 @@ from perf_tests.selftests.histories import a_run, keep, named
 from perf_tests.selftests.records import DECODE, record, run_folder
 from perf_tests.selftests.refreshes import five, refresh
 from reports.__main__ import main
+from reports.alerts.state import Key
 
 pytest.importorskip("github")
 
 ROOT = Path(__file__).resolve().parents[2]
+MISTRAL = Key(subject="regression", names=("h100-sxm", "mistral-7b-v0.1"))
 VARIABLES = (
     "GITHUB_TOKEN",
     "GITHUB_REPOSITORY",
@@ -234,6 +236,15 @@ class TestNights:
         assert len(hub.open_issues()) == 1
 
 
+def planning(run: str, *more: tuple[str, str]) -> RunFolder:
+    """The run with a case more in its plan for each model and lane."""
+    folder = RunFolder(Path(run))
+    info = folder.info()
+    lost = (Planned(case=Case.parse(DECODE, model=model), lane=lane) for model, lane in more)
+    folder.write_info(replace(info, planned=(*info.planned, *lost)))
+    return folder
+
+
 def judged(folder: RunFolder, verdicts: Sequence[Verdict]) -> None:
     from baselines.run import Verdicts
 
@@ -279,19 +290,25 @@ class TestSilentNights:
     def test_so_does_a_model_without_a_record_beside_one_that_was_judged(
         self, desk: Desk, hub: GitHub
     ) -> None:
-        folder = RunFolder(Path(desk.night(21, Status.PASS)))
-        info = folder.info()
-        lost = (
-            Planned(case=Case.parse(DECODE, model="qwen3-8b"), lane="gpu", not_run=why)
-            for why in ("does not fit: needs 20 GB", None)
-        )
-        folder.write_info(replace(info, planned=(*info.planned, *lost)))
+        """Whatever the model is called."""
+        forged = f"@octocat **x**\n{MISTRAL.comment}"
+        folder = planning(desk.night(21, Status.PASS), ("qwen3-8b", "gpu"), (forged, "gpu"))
         desk.alert(str(folder.path))
 
         (issue,) = hub.open_issues()
-        assert issue["title"] == "No nightly result: of qwen3-8b nothing was measured or judged"
-        assert "qwen3-8b: does not fit: needs 20 GB (1 case)" in issue["body"]
-        assert "qwen3-8b: not finished (1 case)" in issue["body"]
+        assert issue["title"] == "No nightly result: of 2 models nothing was measured or judged"
+        assert "qwen3-8b in the gpu lane: not finished (1 case)" in issue["body"].replace("\\", "")
+        assert not MISTRAL.of(issue["body"])
+        assert "@octocat" not in issue["body"]
+        assert "**x**" not in issue["body"]
+
+    def test_so_does_a_lane_without_a_record(self, desk: Desk, hub: GitHub) -> None:
+        """Though the other one measured the same model."""
+        folder = planning(desk.night(21, Status.PASS), ("mistral-7b-v0.1", "cpu"))
+        desk.alert(str(folder.path))
+
+        (issue,) = hub.open_issues()
+        assert "mistral-7b-v0.1 in the cpu lane: not finished (1 case)" in issue["body"].replace("\\", "")
 
     def test_two_names_are_two_issues(self, desk: Desk, hub: GitHub) -> None:
         for name in ("nightly", "weekly", "weekly"):

@@ -333,7 +333,7 @@ class TestNumbers:
         assert row["power-capped"] == "25.0 %"
         assert "alone on the GPU" in table.text
 
-    def test_a_case_that_was_not_warm_is_marked(self, tmp_path: Path) -> None:
+    def test_a_warm_up_that_did_not_settle_is_marked(self, tmp_path: Path) -> None:
         """Also where the device says nothing of itself, as on a CPU."""
         cold, warm = record(DECODE, wall_s=0.035), record(PREFILL, wall_s=0.035)
         measured = replace(cold.measurement, warmup_s=(0.06, 0.05, 0.04), warmup_stop="budget")

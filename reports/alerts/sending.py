@@ -11,6 +11,7 @@ from functools import partial
 from analytic import SpecError, text
 from baselines.codec import FormatError
 from baselines.commands.options import place_if_any
+from baselines.derived import CPU
 from baselines.given import not_there
 from baselines.history.entry import Observation, observations_of
 from baselines.history.errors import HistoryError
@@ -23,7 +24,7 @@ from reports.alerts import regression, silence
 from reports.alerts.channels import TOKEN, Channels, channels_of
 from reports.alerts.failure import ChannelError
 from reports.alerts.limits import Limits
-from reports.alerts.silence import MISSING, UNMEASURED, Silent, grouped
+from reports.alerts.silence import MISSING, UNMEASURED, Silent, grouped, unmeasured
 from reports.standing import Standing, read_run, standings_of
 
 
@@ -100,12 +101,13 @@ def _unjudged(stand: Sequence[Standing]) -> dict[str, list[str]]:
 
 
 def _unmeasured(info: RunInfo, stand: Sequence[Standing]) -> dict[str, list[str]]:
-    """The planned models of which there is no record, each with why."""
-    measured = {now.model for now in stand}
+    """The models of which a lane planned something and has no record, each with why."""
+    measured = {(now.model, CPU if now.gpu == CPU else "gpu") for now in stand}
     lost: dict[str, list[str]] = {}
     for planned in info.planned:
-        if planned.case.model not in measured:
-            lost.setdefault(planned.case.model, []).append(planned.not_run or "not finished")
+        if (planned.case.model, planned.lane) not in measured:
+            whose = f"{planned.case.model} in the {planned.lane} lane"
+            lost.setdefault(whose, []).append(planned.not_run or "not finished")
     return lost
 
 
@@ -117,7 +119,7 @@ def _silent(info: RunInfo, stand: Sequence[Standing], *, name: str) -> Silent | 
     reasons = tuple(f"{whose}: {why}" for whose, each in lost.items() for why in grouped(each))
     return Silent(
         name=name,
-        what=f"of {', '.join(lost)} {UNMEASURED}" if any(now.judged for now in stand) else UNMEASURED,
+        what=unmeasured(len(lost)) if any(now.judged for now in stand) else UNMEASURED,
         reasons=reasons or ("no case was planned",),
         at=info.started,
         after=info.started,

@@ -20,14 +20,19 @@ _MOST_REASONS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent:
-    """A night without a result: `what` is lacking (MISSING, UNMEASURED, or that of some models) and why, at the
-    time `at`. A run that began after `after` ends it; any, where that is None."""
+    """A night without a result: `what` is lacking (MISSING, UNMEASURED, or `unmeasured` of some
+    models) in words of ours, why in the run's own, at the time `at`. A run that began after `after` ends it; any, where that is None."""
 
     name: str
     what: str
     reasons: tuple[str, ...]
     at: str
     after: str | None
+
+
+def unmeasured(models: int) -> str:
+    """Where others were judged."""
+    return f"of {text.counted(models, 'model')} {UNMEASURED}"
 
 
 def key_of(name: str) -> Key:
@@ -74,7 +79,7 @@ def decide(silent: Silent, issue: Issue | None, page: CiPage) -> Action:
 
 
 def decide_heard(name: str, issue: Issue | None, page: CiPage, *, run: str, started: str) -> Action:
-    """Of a run that judged something of all that it measured."""
+    """Of a run that judged something of all that it planned."""
     key = key_of(name)
     if issue is None:
         return Action(kind=Kind.NOTHING, key=key, why=f"{name}: a result is there")
@@ -112,7 +117,7 @@ def _body(silent: Silent, state: Silence, page: CiPage) -> str:
     sections = [
         _listed(silent.reasons),
         table(("", ""), rows, left=(0, 1)),
-        "Whether anything became slower is not known. The next run that judges something closes this issue.",
+        "Whether it became slower is not known. The next run that judges something of all it planned closes this.",
     ]
     return wording.fitting(head, sections, pointer=page.pointer)
 
