@@ -147,6 +147,11 @@ def find_roofs(record: Record, ceilings: Ceilings | None) -> tuple[Roofs, GpuSpe
     return ceilings.roofs, None
 
 
+def lane_of(gpu: str) -> str:
+    """The lane that measures on it."""
+    return CPU if gpu == CPU else "gpu"
+
+
 def derive(record: Record, ceilings: Ceilings | None) -> Derived:
     """`ceilings` are the run's (run.run_ceilings), not the record's own, so that
     every case of a run is held against the same line. Raises SpecError."""

@@ -25,9 +25,8 @@ class MisfitError(Exception):
         super().__init__(why)
         self.place = place
 
-    def within(self, outer: str) -> "MisfitError":
+    def lies_in(self, outer: str) -> None:
         self.place = f"{outer}{self.place}"
-        return self
 
 
 Reader = Callable[[Any], Any]
@@ -65,7 +64,8 @@ def _object(kind: type) -> Reader:
             try:
                 values[name] = read_field(data[name])
             except MisfitError as misfit:
-                raise misfit.within(f".{name}") from misfit.__cause__
+                misfit.lies_in(f".{name}")
+                raise
         try:
             return kind(**values)
         except SpecError as error:
@@ -94,7 +94,8 @@ def _tuple(inner: Reader) -> Reader:
             try:
                 values.append(inner(item))
             except MisfitError as misfit:
-                raise misfit.within(f"[{len(values)}]") from misfit.__cause__
+                misfit.lies_in(f"[{len(values)}]")
+                raise
         return tuple(values)
 
     return read
@@ -109,7 +110,8 @@ def _mapping(of_key: Reader, of_item: Reader) -> Reader:
             try:
                 values[of_key(key)] = of_item(item)
             except MisfitError as misfit:
-                raise misfit.within(f".{named(key)}") from misfit.__cause__
+                misfit.lies_in(f".{named(key)}")
+                raise
         return values
 
     return read

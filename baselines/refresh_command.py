@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 from analytic import ASKED_FOR
-from baselines.derived import CPU, Derived
+from baselines.derived import Derived, lane_of
 from baselines.store import DEFAULT_STORE
 
 
@@ -21,7 +21,7 @@ def refresh_case(derived: Derived, store: Path) -> str:
 
 
 def _command(gpu: str) -> str:
-    return f"python -m baselines refresh --sessions 5 -m {CPU if gpu == CPU else 'gpu'}"
+    return f"python -m baselines refresh --sessions 5 -m {lane_of(gpu)}"
 
 
 def _into(store: Path) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from analytic import Ceilings, Phase, text
 from baselines.derived import CPU, Derived
 from reports.generation import Generation, generations
+from reports.layout import settled
 from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading
 
 NOT_MEASURED = "not measured"
@@ -56,7 +57,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure:
             # A lone prompt length should not fill the panel with one bar.
             room = max(0.6, (3 - len(prompts)) / 2)
             axes.set_xlim(-room, len(prompts) - 1 + room)
-    return figure
+    return settled(figure)
 
 
 _PANELS = (

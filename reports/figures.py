@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from reports import breakdown, operators, roofline
-from reports.layout import settled
 from reports.report import Report
 
 
@@ -20,9 +19,8 @@ class Figures:
 
 def figures_of(report: Report) -> Figures:
     derived, ceilings = report.derived, report.ceilings
-    by_operator = operators.draw(derived, ceilings)
     return Figures(
         roofline=roofline.draw(derived, ceilings),
-        breakdown=settled(breakdown.draw(derived, ceilings)),
-        operators=None if by_operator is None else settled(by_operator),
+        breakdown=breakdown.draw(derived, ceilings),
+        operators=operators.draw(derived, ceilings),
     )

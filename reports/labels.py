@@ -177,14 +177,14 @@ def _free(
     boxes = [_box(anchor, size, place, scale=scale) for place in _PLACES]
     reach = _around(boxes)
     near = [other for other in taken if _common(reach, other)]
-    best, least = _PLACES[0], math.inf
+    best, least = (_PLACES[0], boxes[0]), math.inf
     for place, box in zip(_PLACES, boxes, strict=True):
         covered = _covered(box, near, frame)
         if covered < least:
-            best, least = place, covered
+            best, least = (place, box), covered
         if not covered:
             break
-    return best, _box(anchor, size, best, scale=scale)
+    return best
 
 
 def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:

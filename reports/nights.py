@@ -42,13 +42,15 @@ class CaseNights:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nights:
     """Every measured case over the nights, and all observations that were found of them, this
-    run's among them. `note` says what could not be read or looked for, empty where all was;
-    `read` whether a history was."""
+    run's among them. `note` says why no history was read; empty where one was."""
 
     cases: tuple[CaseNights, ...]
     observations: tuple[Observation, ...]
     note: str
-    read: bool
+
+    @property
+    def read(self) -> bool:
+        return not self.note
 
 
 def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Store, place: Place) -> Nights:
@@ -59,10 +61,9 @@ def nights_of(own: Sequence[Observation], derived: Sequence[Derived], store: Sto
     known = {o.key for o in own}
     every = (*(o for o in before if o.key not in known and started and o.run_started <= started), *own)
     series = {metric: {one.name: one for one in series_of(every, metric)} for metric in METRICS}
-    read = not note
     mine = {o.case: o for o in own}
     cases = tuple(_case(d, mine[d.record.case.id], series, store) for d in derived)
-    return Nights(cases=cases, observations=every, note=note, read=read)
+    return Nights(cases=cases, observations=every, note=note)
 
 
 def _before(place: Place, derived: Sequence[Derived]) -> tuple[tuple[Observation, ...], str]:
@@ -78,10 +79,7 @@ def _before(place: Place, derived: Sequence[Derived]) -> tuple[tuple[Observation
 
 
 def _case(
-    derived: Derived,
-    own: Observation,
-    known: Mapping[str, Mapping[Name, Series]],
-    store: Store,
+    derived: Derived, own: Observation, known: Mapping[str, Mapping[Name, Series]], store: Store
 ) -> CaseNights:
     """`known` are all series, by metric and name."""
     metric = "device_s" if own.device_s is not None else "wall_s"

@@ -19,7 +19,7 @@ from baselines.markdown import code, escape, table
 from reports.advice import representative
 from reports.kernels import by_kernel, kernel_table
 from reports.labels import Spot, list_labels
-from reports.layout import laid_out
+from reports.layout import laid_out, settled
 from reports.palette import DPI, FAINT, GRID, INK, PHASE_MARKERS, PRECISION_COLOURS, crown, heading, plain
 from reports.roofs import draw_roofs
 
@@ -158,7 +158,7 @@ def draw(derived: Sequence[Derived], ceilings: Ceilings | None) -> Figure | None
     laid_out(figure)
     for axes, (d, shares) in zip(panels, cases, strict=True):
         list_labels(axes, [_spot(d, share) for share in shares if _placed(share) and _seen(axes, share)])
-    return figure
+    return settled(figure)  # which gives the names their width
 
 
 def _panel(

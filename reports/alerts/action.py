@@ -30,9 +30,9 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """`why` is one line; `message` what a chat is told; `began`
-    when the run did, of an issue that it opens. An empty title or body stays as
-    it is; the comment is that of a move or of closing."""
+    """`why` is one line; `message` what a chat is told; `began` when the run did, of an
+    issue that it opens. An empty title or body stays as it is; the comment is that of a
+    move or of closing."""
 
     kind: Kind
     key: Key

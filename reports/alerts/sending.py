@@ -11,7 +11,7 @@ from functools import partial
 from analytic import SpecError, text
 from baselines.codec import FormatError
 from baselines.commands.options import place_if_any
-from baselines.derived import CPU
+from baselines.derived import lane_of
 from baselines.given import not_there
 from baselines.history.entry import Observation, observations_of
 from baselines.history.errors import HistoryError
@@ -102,7 +102,7 @@ def _unjudged(stand: Sequence[Standing]) -> dict[str, list[str]]:
 
 def _unmeasured(info: RunInfo, stand: Sequence[Standing]) -> dict[str, list[str]]:
     """The models of which a lane planned something and has no record, each with why."""
-    measured = {(now.model, CPU if now.gpu == CPU else "gpu") for now in stand}
+    measured = {(now.model, lane_of(now.gpu)) for now in stand}
     lost: dict[str, list[str]] = {}
     for planned in info.planned:
         if (planned.case.model, planned.lane) not in measured:

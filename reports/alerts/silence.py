@@ -21,7 +21,8 @@ _MOST_REASONS = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent:
     """A night without a result: `what` is lacking (MISSING, UNMEASURED, or `unmeasured` of some
-    models) in words of ours, why in the run's own, at the time `at`. A run that began after `after` ends it; any, where that is None."""
+    models) in words of ours, why in the run's own, at the time `at`. A run that began after
+    `after` ends it; any, where that is None."""
 
     name: str
     what: str
